@@ -1,0 +1,347 @@
+//! `Ledger`: every policy's count and every open reservation; reserve all-or-nothing, settle, release, adopt, pause.
+
+use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
+use core::time::Duration;
+
+use crate::{
+    Amounts, Binding, Decision, Labels, Plan, Reservation, Settlement, Tick, Unit, Wait,
+    decision::Fit,
+    meter::Meter,
+    open::{Open, OpenReservations},
+    tick::nanos,
+};
+
+/// All counts and open reservations of a plan. See the crate's documentation for the contract.
+#[derive(Debug)]
+pub struct Ledger {
+    plan: Plan,
+    meters: Vec<Meter>,
+    meter_index: BTreeMap<(u32, Vec<Arc<str>>), u32>,
+    lanes: Vec<Box<[u32]>>,
+    lane_index: BTreeMap<Labels, Lane>,
+    open: OpenReservations,
+    next_seq: u64,
+}
+
+/// The policies that apply to calls with the same labels, found once by [`Ledger::lane`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lane(u32);
+
+/// What a response says about one of the provider's quotas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    /// What the quota counts.
+    pub unit: Unit,
+    /// Its window, where the provider names it.
+    pub window: Option<Duration>,
+    /// Its limit.
+    pub limit: Option<u64>,
+    /// Units left when the provider answered.
+    pub remaining: Option<u64>,
+    /// How far `remaining` may be off through rounding: half of the provider's rounding step, 0 if it is exact.
+    pub rounding: u64,
+}
+
+/// The state of one policy in one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// The policy's name.
+    pub policy: Arc<str>,
+    /// The values of the policy's partition labels, in their order; empty without partitions.
+    pub partition: Vec<Arc<str>>,
+    /// What it counts.
+    pub unit: Unit,
+    /// Its limit, as lowered by news.
+    pub limit: u64,
+    /// Its window; zero for slots.
+    pub window: Duration,
+    /// Units counted now; above the limit when in debt.
+    pub used: u64,
+    /// Units held by calls in flight beside `used`.
+    pub held: u64,
+    /// Until when a 429 has paused it.
+    pub paused_until: Option<Tick>,
+}
+
+impl Status {
+    /// Units that could be granted now if it is not paused.
+    #[must_use]
+    pub const fn remaining(&self) -> u64 {
+        self.limit
+            .saturating_sub(self.used)
+            .saturating_sub(self.held)
+    }
+}
+
+impl Ledger {
+    /// An empty ledger: nothing used, nothing open.
+    #[must_use]
+    pub const fn new(plan: Plan) -> Self {
+        Self {
+            plan,
+            meters: Vec::new(),
+            meter_index: BTreeMap::new(),
+            lanes: Vec::new(),
+            lane_index: BTreeMap::new(),
+            open: OpenReservations::new(),
+            next_seq: 0,
+        }
+    }
+
+    /// The plan it was made with.
+    #[must_use]
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Finds the lane of calls with these labels, creating the counts of new partitions. O(log lanes) once known.
+    pub fn lane(&mut self, labels: &Labels) -> Lane {
+        if let Some(&lane) = self.lane_index.get(labels) {
+            return lane;
+        }
+        let plan = self.plan.clone();
+        let mut meters = Vec::new();
+        for (policy, index) in plan.policies().iter().zip(0_u32..) {
+            if policy.applies_to(labels) {
+                let partition = policy.partition_of(labels);
+                let next = u32::try_from(self.meters.len()).unwrap_or(u32::MAX);
+                let meter = *self
+                    .meter_index
+                    .entry((index, partition.clone()))
+                    .or_insert(next);
+                if meter == next {
+                    self.meters.push(Meter::new(policy, index, partition));
+                }
+                meters.push(meter);
+            }
+        }
+        let lane = Lane(u32::try_from(self.lanes.len()).unwrap_or(u32::MAX));
+        self.lanes.push(meters.into());
+        self.lane_index.insert(labels.clone(), lane);
+        lane
+    }
+
+    /// Charges `amounts` to every policy of the lane, or to none. O(policies of the lane).
+    pub fn reserve(&mut self, now: Tick, lane: Lane, amounts: &Amounts) -> Decision {
+        match self.check(now, lane, amounts) {
+            Check::Fits => {}
+            Check::Wait(wait) => return Decision::Wait(wait),
+            Check::NeverFits(binding) => return Decision::NeverFits(binding),
+        }
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        let (reservation, marks) = self.open.open(Open {
+            seq,
+            at: now,
+            lane,
+            amounts: *amounts,
+        });
+        for &m in &self.lanes[lane.0 as usize] {
+            let meter = &mut self.meters[m as usize];
+            meter.reserve(now, seq, amounts.get(meter.unit));
+            marks.push(meter.mark());
+        }
+        self.check_invariants();
+        Decision::Granted(reservation)
+    }
+
+    /// Whether such a call would be granted now, or why not. Charges nothing.
+    pub fn check(&mut self, now: Tick, lane: Lane, amounts: &Amounts) -> Check {
+        let mut latest = Fit::Now;
+        let mut binding = 0;
+        for &m in &self.lanes[lane.0 as usize] {
+            let meter = &mut self.meters[m as usize];
+            let units = amounts.get(meter.unit);
+            if units > meter.capacity() {
+                return Check::NeverFits(self.explain(now, m, units));
+            }
+            let fit = meter.fit(now, units);
+            if fit != Fit::Now && latest.max(fit) != latest {
+                latest = fit;
+                binding = m;
+            }
+        }
+        let until = match latest {
+            Fit::Now => return Check::Fits,
+            Fit::At(at) => Some(at),
+            Fit::OnSettle => None,
+        };
+        let units = amounts.get(self.meters[binding as usize].unit);
+        Check::Wait(Wait {
+            binding: self.explain(now, binding, units),
+            until,
+        })
+    }
+
+    /// The meters of the lane that have no room for `amounts` now, by an index that is equal for lanes which share them.
+    pub fn blocked_by(
+        &mut self,
+        now: Tick,
+        lane: Lane,
+        amounts: &Amounts,
+        mut each: impl FnMut(u32),
+    ) {
+        for &m in &self.lanes[lane.0 as usize] {
+            let meter = &mut self.meters[m as usize];
+            if meter.fit(now, amounts.get(meter.unit)) != Fit::Now {
+                each(m);
+            }
+        }
+    }
+
+    /// The meters of the lane, by the same index as [`Ledger::blocked_by`].
+    #[must_use]
+    pub fn meters_of(&self, lane: Lane) -> &[u32] {
+        &self.lanes[lane.0 as usize]
+    }
+
+    /// Replaces a reservation by what was used: gives back what was not, as the policy's [`crate::Booking`] says, and charges what
+    /// went beyond as debt.
+    ///
+    /// # Panics
+    /// If the reservation belongs to another ledger.
+    pub fn settle(&mut self, now: Tick, reservation: Reservation, used: &Amounts) -> Settlement {
+        let open = self.open.close(reservation);
+        for &m in &self.lanes[open.lane.0 as usize] {
+            let meter = &mut self.meters[m as usize];
+            meter.settle(now, open.as_counted_in(meter.unit), used.get(meter.unit));
+        }
+        let settlement = Settlement {
+            reserved: open.amounts,
+            used: *used,
+        };
+        self.check_invariants();
+        settlement
+    }
+
+    /// Ends a reservation whose call was never sent, as if it had not been made.
+    ///
+    /// # Panics
+    /// If the reservation belongs to another ledger.
+    pub fn release(&mut self, now: Tick, reservation: Reservation) {
+        let open = self.open.close(reservation);
+        for &m in &self.lanes[open.lane.0 as usize] {
+            let meter = &mut self.meters[m as usize];
+            meter.release(now, open.as_counted_in(meter.unit));
+        }
+        self.check_invariants();
+    }
+
+    /// Takes over what a response says about the provider's quotas. One-sided: use by others is added and lower limits are taken
+    /// over; nothing is ever raised. Returns whether anything changed.
+    ///
+    /// The call's reservation must still be open: what has been charged since it was made is set against the news.
+    ///
+    /// # Panics
+    /// If the reservation belongs to another ledger.
+    pub fn adopt(&mut self, now: Tick, reservation: &Reservation, news: &News) -> bool {
+        let (open, marks) = self.open.get(reservation);
+        let Some(position) = self.meant_by(open.lane, news) else {
+            return false;
+        };
+        let meter = &mut self.meters[self.lanes[open.lane.0 as usize][position] as usize];
+        let lowered = news.limit.is_some_and(|limit| meter.lower_limit(limit));
+        let foreign = news.remaining.map_or(0, |remaining| {
+            let limit = news.limit.unwrap_or_else(|| meter.limit());
+            let provider_used = limit
+                .saturating_sub(remaining)
+                .saturating_sub(news.rounding);
+            meter.adopt(now, open.at, marks[position], provider_used)
+        });
+        self.check_invariants();
+        lowered || foreign > 0
+    }
+
+    /// Pauses the policies of a lane that count `unit` (`None`: all but slots) until `until`. Pauses only ever grow.
+    pub fn pause(&mut self, lane: Lane, unit: Option<Unit>, until: Tick) {
+        for &m in &self.lanes[lane.0 as usize] {
+            let meter = &mut self.meters[m as usize];
+            if unit.is_none_or(|unit| unit == meter.unit) {
+                meter.pause(until);
+            }
+        }
+    }
+
+    /// The state of every policy in every partition seen, in the plan's order.
+    pub fn snapshot(&mut self, now: Tick) -> Vec<Status> {
+        let Self {
+            plan,
+            meters,
+            meter_index,
+            ..
+        } = self;
+        let status = |meter: &mut Meter| {
+            meter.advance(now);
+            Status {
+                policy: plan.policies()[meter.policy as usize].name.clone(),
+                partition: meter.partition.clone(),
+                unit: meter.unit,
+                limit: meter.limit(),
+                window: Duration::from_nanos(meter.window_nanos()),
+                used: meter.used(),
+                held: meter.held(),
+                paused_until: meter.paused_until(now),
+            }
+        };
+        meter_index
+            .values()
+            .map(|&m| status(&mut meters[m as usize]))
+            .collect()
+    }
+
+    /// Open reservations.
+    #[must_use]
+    pub const fn open_reservations(&self) -> usize {
+        self.open.len()
+    }
+
+    fn explain(&self, now: Tick, meter: u32, units: u64) -> Binding {
+        let meter = &self.meters[meter as usize];
+        meter.binding(
+            now,
+            units,
+            &self.plan.policies()[meter.policy as usize].name,
+        )
+    }
+
+    /// The lane's policy that a piece of news is about: same unit and window; failing that, the only one of its unit that has the
+    /// reported limit. Anything less certain is not adopted.
+    fn meant_by(&self, lane: Lane, news: &News) -> Option<usize> {
+        let of_unit = |m: &&u32| self.meters[**m as usize].unit == news.unit;
+        let lane = &self.lanes[lane.0 as usize];
+        let same_window = |m: &u32| {
+            news.window
+                .is_some_and(|w| nanos(w) == self.meters[*m as usize].window_nanos())
+        };
+        if let Some(i) = lane.iter().position(|m| of_unit(&m) && same_window(m)) {
+            return Some(i);
+        }
+        let same_limit = |m: &u32| news.limit == Some(self.meters[*m as usize].limit());
+        let mut found = lane
+            .iter()
+            .enumerate()
+            .filter(|(_, m)| of_unit(m) && same_limit(m));
+        let (i, _) = found.next()?;
+        found.next().is_none().then_some(i)
+    }
+
+    fn check_invariants(&self) {
+        if cfg!(debug_assertions) {
+            for meter in &self.meters {
+                meter.check_invariants();
+            }
+        }
+    }
+}
+
+/// The answer of [`Ledger::check`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// It would be granted.
+    Fits,
+    /// It would have to wait.
+    Wait(Wait),
+    /// It needs more than a policy can ever grant.
+    NeverFits(Binding),
+}

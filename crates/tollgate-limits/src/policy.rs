@@ -1,0 +1,238 @@
+//! `Policy` (a named quota and the calls it applies to) and `Plan`, the validated set of them.
+
+use alloc::{string::String, sync::Arc, vec::Vec};
+use core::time::Duration;
+
+use crate::{Quota, QuotaError, Shape, tick::nanos};
+
+/// When the provider books a call against the quota, and whether it gives back what was not used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Booking {
+    /// On arrival, with the reserved amount; the unused rest is given back, dated to the arrival.
+    #[default]
+    Arrival,
+    /// On arrival, with the reserved amount; the unused rest is kept (a provider that charges `max_tokens` whatever comes of it).
+    ArrivalKept,
+    /// On completion, with the amount used. The reservation is held beside the level while the call runs: it neither drains nor
+    /// ages out.
+    Completion,
+}
+
+/// A named quota with the calls it applies to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    pub(crate) name: Arc<str>,
+    pub(crate) quota: Quota,
+    pub(crate) margin: u64,
+    pub(crate) booking: Booking,
+    pub(crate) matches: Vec<Match>,
+    pub(crate) partition: Vec<Arc<str>>,
+}
+
+/// One condition on a call's labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Match {
+    label: Arc<str>,
+    patterns: Vec<String>,
+}
+
+impl Policy {
+    /// Margin for arrival jitter where none is set: what left 60.00 s apart can arrive 59.9 s apart.
+    pub const DEFAULT_MARGIN: Duration = Duration::from_millis(100);
+
+    /// A policy over all calls, unpartitioned, booked on arrival, with the default margin (less for windows too short for it).
+    #[must_use]
+    pub fn new(name: &str, quota: Quota) -> Self {
+        let margin = nanos(Self::DEFAULT_MARGIN).min(widest_margin(&quota) / 4);
+        Self {
+            name: name.into(),
+            quota,
+            margin,
+            booking: Booking::Arrival,
+            matches: Vec::new(),
+            partition: Vec::new(),
+        }
+    }
+
+    /// Applies only to calls whose `label` equals one of `patterns`; a pattern ending in `*` matches by prefix. Several calls of
+    /// this method must all match. A call without the label does not match.
+    #[must_use]
+    pub fn only(
+        mut self,
+        label: &str,
+        patterns: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.matches.push(Match {
+            label: label.into(),
+            patterns: patterns.into_iter().map(Into::into).collect(),
+        });
+        self
+    }
+
+    /// Gives each value of `label` a share of its own, with the whole limit each. Calls without the label share one.
+    #[must_use]
+    pub fn per(mut self, label: &str) -> Self {
+        self.partition.push(label.into());
+        self
+    }
+
+    /// When the provider books a call. Slots are held while the call runs, whatever is set here.
+    #[must_use]
+    pub const fn booking(mut self, booking: Booking) -> Self {
+        self.booking = booking;
+        self
+    }
+
+    /// How far arrival times may drift apart on the way to the provider. Zero trusts every instant to the nanosecond.
+    /// Saturated calls lose about `margin / window` of the quota to it.
+    ///
+    /// # Errors
+    /// [`QuotaError::Margin`] if it leaves no room in the quota's window.
+    pub fn margin(mut self, margin: Duration) -> Result<Self, QuotaError> {
+        if nanos(margin) > 0 && nanos(margin) >= widest_margin(&self.quota) {
+            return Err(QuotaError::Margin { margin });
+        }
+        self.margin = nanos(margin);
+        Ok(self)
+    }
+
+    /// The policy's name in errors, events and telemetry.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its quota.
+    #[must_use]
+    pub const fn quota(&self) -> &Quota {
+        &self.quota
+    }
+
+    /// When the provider books a call against it.
+    #[must_use]
+    pub const fn booked(&self) -> Booking {
+        self.booking
+    }
+
+    /// Whether it applies to a call with these labels.
+    #[must_use]
+    pub fn applies_to(&self, labels: &Labels) -> bool {
+        self.matches.iter().all(|m| {
+            labels
+                .get(&m.label)
+                .is_some_and(|value| m.patterns.iter().any(|p| pattern_matches(p, value)))
+        })
+    }
+
+    /// The values of the partition labels, which name the share of the quota that a call uses.
+    pub(crate) fn partition_of(&self, labels: &Labels) -> Vec<Arc<str>> {
+        self.partition
+            .iter()
+            .map(|label| labels.get_shared(label).unwrap_or_else(|| Arc::from("")))
+            .collect()
+    }
+}
+
+fn pattern_matches(pattern: &str, value: &str) -> bool {
+    pattern
+        .strip_suffix('*')
+        .map_or(pattern == value, |prefix| value.starts_with(prefix))
+}
+
+/// The first margin that is too wide for a quota, in nanoseconds.
+fn widest_margin(quota: &Quota) -> u64 {
+    match quota.shape() {
+        Shape::Slots => u64::MAX,
+        Shape::Sliding => quota.window_nanos(),
+        Shape::Window(_) => quota.window_nanos() / 2,
+        Shape::Bucket { burst } => {
+            let refill =
+                u128::from(*burst) * u128::from(quota.window_nanos()) / u128::from(quota.limit());
+            u64::try_from(refill).unwrap_or(u64::MAX)
+        }
+    }
+}
+
+/// What a call is, in the words that policies match on and partition by: `model`, `tenant`, `key`, `operation`, or any other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Labels {
+    // Sorted by label; a handful at most, so a scan beats a map.
+    pairs: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl Labels {
+    /// No labels: only policies without conditions apply.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { pairs: Vec::new() }
+    }
+
+    /// The same labels with `label` set to `value`.
+    #[must_use]
+    pub fn with(mut self, label: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
+        let (label, value) = (label.into(), value.into());
+        match self.pairs.binary_search_by(|(l, _)| l.cmp(&label)) {
+            Ok(i) => self.pairs[i].1 = value,
+            Err(i) => self.pairs.insert(i, (label, value)),
+        }
+        self
+    }
+
+    /// The value of `label`.
+    #[must_use]
+    pub fn get(&self, label: &str) -> Option<&str> {
+        self.pairs
+            .iter()
+            .find(|(l, _)| &**l == label)
+            .map(|(_, v)| &**v)
+    }
+
+    /// All labels with their values, sorted by label.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(l, v)| (&**l, &**v))
+    }
+
+    fn get_shared(&self, label: &str) -> Option<Arc<str>> {
+        self.pairs
+            .iter()
+            .find(|(l, _)| &**l == label)
+            .map(|(_, v)| v.clone())
+    }
+}
+
+/// A validated set of policies. A call takes from every policy that applies to it, or from none.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    policies: Arc<[Policy]>,
+}
+
+impl Plan {
+    /// The most policies in a plan, and so the most that one call can take from.
+    pub const MAX_POLICIES: usize = 64;
+
+    /// Checks that names are present and unique. An empty plan admits everything.
+    ///
+    /// # Errors
+    /// [`QuotaError::Name`] or [`QuotaError::TooManyPolicies`].
+    pub fn new(policies: impl IntoIterator<Item = Policy>) -> Result<Self, QuotaError> {
+        let policies: Vec<Policy> = policies.into_iter().collect();
+        if policies.len() > Self::MAX_POLICIES {
+            return Err(QuotaError::TooManyPolicies);
+        }
+        for (i, policy) in policies.iter().enumerate() {
+            if policy.name.is_empty() || policies[..i].iter().any(|p| p.name == policy.name) {
+                return Err(QuotaError::Name);
+            }
+        }
+        Ok(Self {
+            policies: policies.into(),
+        })
+    }
+
+    /// Its policies, in the order given.
+    #[must_use]
+    pub fn policies(&self) -> &[Policy] {
+        &self.policies
+    }
+}

@@ -1,0 +1,136 @@
+//! The state of a sliding window: no more than the limit in any span of the window.
+
+use alloc::collections::VecDeque;
+
+use crate::{Tick, decision::Fit};
+
+/// Charges closer together than this part of the window share a cell and age out together, with the latest of them. It bounds
+/// the log at as many cells, and costs at most that part of the quota.
+const CELLS: u64 = 4096;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) limit: u64,
+    pub(crate) window: u64,
+    pub(crate) margin: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sliding {
+    cells: VecDeque<Cell>,
+    used: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    first: Tick,
+    last: Tick,
+    units: u64,
+}
+
+impl Sliding {
+    /// Forgets what has aged out by `now`.
+    pub(crate) fn advance(&mut self, now: Tick, span: &Span) {
+        while let Some(cell) = self.cells.front()
+            && span.free_at(cell.last) <= now
+        {
+            self.used -= cell.units;
+            self.cells.pop_front();
+        }
+    }
+
+    /// When `units` more fit beside `held` units in flight. The state must have been advanced.
+    pub(crate) fn fit(&self, units: u64, held: u64, span: &Span) -> Fit {
+        let wanted = units.saturating_add(held);
+        if wanted > span.limit {
+            return Fit::OnSettle;
+        }
+        let mut over = self.used.saturating_sub(span.limit - wanted);
+        if over == 0 {
+            return Fit::Now;
+        }
+        for cell in &self.cells {
+            over = over.saturating_sub(cell.units);
+            if over == 0 {
+                return Fit::At(span.free_at(cell.last));
+            }
+        }
+        Fit::OnSettle
+    }
+
+    pub(crate) fn charge(&mut self, now: Tick, units: u64, span: &Span) {
+        self.used += units;
+        match self.cells.back_mut() {
+            // Time that seems to go back is charged at the latest time seen.
+            Some(cell)
+                if now <= cell.last
+                    || now.since(cell.first).as_nanos() < u128::from(span.window / CELLS) =>
+            {
+                cell.last = cell.last.max(now);
+                cell.units += units;
+            }
+            _ => self.cells.push_back(Cell {
+                first: now,
+                last: now,
+                units,
+            }),
+        }
+    }
+
+    /// Gives back `refund` units of a charge made `at`, if it has not aged out.
+    pub(crate) fn refund(&mut self, at: Tick, refund: u64) {
+        let i = self.cells.partition_point(|cell| cell.last < at);
+        if let Some(cell) = self.cells.get_mut(i)
+            && cell.first <= at
+        {
+            let taken = refund.min(cell.units);
+            cell.units -= taken;
+            self.used -= taken;
+        }
+    }
+
+    pub(crate) const fn used(&self) -> u64 {
+        self.used
+    }
+
+    pub(crate) fn check_invariants(&self) {
+        debug_assert_eq!(
+            self.used,
+            self.cells.iter().map(|c| c.units).sum::<u64>(),
+            "the cells add up to the use"
+        );
+    }
+}
+
+impl Span {
+    const fn free_at(&self, charged: Tick) -> Tick {
+        charged.plus_nanos(self.window).plus_nanos(self.margin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPAN: Span = Span {
+        limit: 10,
+        window: 60_000_000_000,
+        margin: 0,
+    };
+
+    #[test]
+    fn charges_close_together_share_a_cell_and_the_log_stays_bounded() {
+        let mut sliding = Sliding::default();
+        for i in 0..100_000_u64 {
+            let now = Tick::from_nanos(i * 1_000_000);
+            sliding.advance(now, &SPAN);
+            sliding.charge(now, 1, &SPAN);
+        }
+        assert!(
+            sliding.cells.len() as u64 <= CELLS + 1,
+            "{} cells",
+            sliding.cells.len()
+        );
+        sliding.check_invariants();
+    }
+}

@@ -1,0 +1,394 @@
+//! `PolicySpec`: one limit, as the catalog and a user's configuration file write it.
+
+use std::time::Duration;
+
+use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize};
+use tollgate_limits::Unit;
+
+use crate::Warning;
+use crate::price::parse_dollars;
+use crate::retry_after::span::parse_span;
+
+/// One limit of a provider or of a user's own. Pure data that was checked once, when it was read.
+///
+/// In TOML only `name`, `unit`, `limit` and, except for slots, `window` are required:
+///
+/// ```toml
+/// [[limits]]
+/// name = "tpm"
+/// unit = "tokens"
+/// limit = 250_000
+/// window = "1m"
+/// per = ["model"]
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "RawSpec")]
+#[non_exhaustive]
+pub struct PolicySpec {
+    /// The limit's name in errors, events and telemetry. Never empty.
+    pub name: String,
+    /// What it counts. TOML words: `requests`, `input_tokens`, `output_tokens`, `tokens`, `cost_usd`, `concurrency`.
+    pub unit: Unit,
+    /// Units per window, from 1 to [`PolicySpec::MAX_LIMIT`]; for cost nano-US-dollars (TOML: dollars, a string such as `"25.50"`
+    /// or a whole number); for concurrency calls in flight.
+    pub limit: u64,
+    /// The time over which the limit is allocated. `None` for slots only.
+    pub window: Option<WindowSpec>,
+    /// How the quota comes back after use. Default: slots for concurrency, `bucket` where a burst is given, `window` where an anchor
+    /// or a day is given, otherwise `sliding`, the one that is safe against most rules a provider may enforce.
+    pub shape: ShapeName,
+    /// Most units at one instant, for buckets only. `None` means the limit.
+    pub burst: Option<u64>,
+    /// Where fixed windows begin; no part in other shapes.
+    pub anchor: AnchorName,
+    /// IANA name of the time zone whose midnights begin a day. `None` means UTC.
+    pub time_zone: Option<String>,
+    /// How far arrival times may drift apart on the way to the provider. `None` leaves the limiter's default.
+    pub margin: Option<Duration>,
+    /// When the provider books a call. Default: `arrival-kept` for requests, otherwise `completion`.
+    pub charge: ChargeName,
+    /// What is reserved for output tokens before they are known. Default: the cap where the provider books on arrival, otherwise
+    /// the learned expectation.
+    pub output: OutputRule,
+    /// Whether tokens read from the provider's prompt cache count. Default: true.
+    pub cache_reads: bool,
+    /// Whether a call that the provider answered with an error counts. Default: true.
+    pub failures: bool,
+    /// Models it applies to; a trailing `*` matches by prefix. Empty: all.
+    pub models: Vec<String>,
+    /// Labels that split the quota into shares of their own, with the whole limit each: `model`, `tenant`, `key`. Empty: one share.
+    pub per: Vec<String>,
+    /// Where the figure comes from.
+    pub source: Option<String>,
+    /// When the source was read or published: `YYYY-MM-DD` or `YYYY-MM`.
+    pub date: Option<String>,
+}
+
+/// The time over which a limit is allocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WindowSpec {
+    /// A span of time, from 1 ms to 366 days. TOML: `"60s"`, `"1m"`, `"1h30m"`, `"1d"`.
+    Span(Duration),
+    /// A calendar day in the limit's time zone. TOML: `"day"`.
+    Day,
+}
+
+impl WindowSpec {
+    /// Its length; 24 hours for a calendar day, although two days a year differ where clocks change.
+    #[must_use]
+    pub const fn nominal(self) -> Duration {
+        match self {
+            Self::Span(span) => span,
+            Self::Day => DAY,
+        }
+    }
+}
+
+/// How a quota comes back after use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ShapeName {
+    /// Continuous refill at limit / window.
+    Bucket,
+    /// A fixed window that starts again at zero.
+    Window,
+    /// No more than the limit in any span of the window.
+    Sliding,
+    /// Calls in flight.
+    Slots,
+}
+
+/// Where fixed windows begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnchorName {
+    /// At whole multiples of the window since 1970-01-01T00:00:00Z.
+    Aligned,
+    /// With the first call after the previous window ended.
+    FirstCall,
+    /// At midnight in the limit's time zone.
+    Day,
+}
+
+/// When the provider books a call against a limit, and whether it gives back what was not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChargeName {
+    /// On arrival; the unused rest is given back.
+    Arrival,
+    /// On arrival; the unused rest is kept.
+    ArrivalKept,
+    /// On completion, with the amount used.
+    Completion,
+}
+
+/// What is reserved for output tokens before they are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputRule {
+    /// The call's output cap, or the model's maximum where it sets none: what a provider that books `max_tokens` takes.
+    Cap,
+    /// What earlier calls let expect.
+    Expected,
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl PolicySpec {
+    /// The largest limit: 10^15 units, which is one million dollars for cost.
+    pub const MAX_LIMIT: u64 = 1_000_000_000_000_000;
+    /// The shortest window.
+    pub const MIN_WINDOW: Duration = Duration::from_millis(1);
+    /// The longest window.
+    pub const MAX_WINDOW: Duration = Duration::from_secs(366 * 86_400);
+
+    /// Warns of request limits above a token limit over the same calls: a call costs at least one token, so such a limit never
+    /// binds, and the published figures are most likely swapped.
+    #[must_use]
+    pub fn check(specs: &[Self]) -> Vec<Warning> {
+        let of = |unit| specs.iter().filter(move |s| s.unit == unit);
+        let mut warnings = Vec::new();
+        for requests in of(Unit::Requests) {
+            for tokens in of(Unit::TotalTokens).chain(of(Unit::InputTokens)) {
+                if requests.shares_calls_with(tokens) && requests.rate_exceeds(tokens) {
+                    warnings.push(Warning::RpmAboveTpm {
+                        requests: requests.name.as_str().into(),
+                        tokens: tokens.name.as_str().into(),
+                    });
+                }
+            }
+        }
+        warnings
+    }
+
+    /// Whether its limit per time is above that of `other`.
+    fn rate_exceeds(&self, other: &Self) -> bool {
+        let (Some(mine), Some(theirs)) = (self.window, other.window) else { return false };
+        u128::from(self.limit) * theirs.nominal().as_nanos() > u128::from(other.limit) * mine.nominal().as_nanos()
+    }
+
+    /// Whether some model is subject to both.
+    fn shares_calls_with(&self, other: &Self) -> bool {
+        let all = self.models.is_empty() || other.models.is_empty();
+        all || self.models.iter().any(|a| other.models.iter().any(|b| patterns_meet(a, b)))
+    }
+}
+
+/// Whether some name matches both patterns.
+fn patterns_meet(a: &str, b: &str) -> bool {
+    match (a.strip_suffix('*'), b.strip_suffix('*')) {
+        (None, None) => a == b,
+        (Some(a), None) => b.starts_with(a),
+        (None, Some(b)) => a.starts_with(b),
+        (Some(a), Some(b)) => a.starts_with(b) || b.starts_with(a),
+    }
+}
+
+/// The same as TOML has it, before the checks across fields.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSpec {
+    name: String,
+    #[serde(deserialize_with = "unit")]
+    unit: Unit,
+    limit: Amount,
+    window: Option<RawWindow>,
+    shape: Option<ShapeName>,
+    burst: Option<Amount>,
+    anchor: Option<AnchorName>,
+    time_zone: Option<String>,
+    margin: Option<Span>,
+    charge: Option<ChargeName>,
+    output: Option<OutputRule>,
+    cache_reads: Option<bool>,
+    failures: Option<bool>,
+    #[serde(default)]
+    models: Vec<String>,
+    #[serde(default)]
+    per: Vec<String>,
+    source: Option<String>,
+    date: Option<Date>,
+}
+
+impl TryFrom<RawSpec> for PolicySpec {
+    type Error = String;
+
+    fn try_from(raw: RawSpec) -> Result<Self, String> {
+        let RawSpec { name, unit, time_zone, .. } = raw;
+        if name.trim().is_empty() {
+            return Err("a limit needs a name".into());
+        }
+        let fail = |what: &str| Err(format!("limit `{name}`: {what}"));
+        let limit = match raw.limit.of(unit) {
+            Ok(limit) => limit,
+            Err(what) => return fail(&what),
+        };
+        let burst = match raw.burst.map(|burst| burst.of(unit)).transpose() {
+            Ok(burst) => burst,
+            Err(what) => return fail(&format!("burst: {what}")),
+        };
+        let shape = raw.shape.unwrap_or(match (unit, &raw.window, raw.anchor) {
+            (Unit::Concurrency, ..) => ShapeName::Slots,
+            (_, Some(RawWindow(WindowSpec::Day)), _) | (_, _, Some(_)) => ShapeName::Window,
+            _ if burst.is_some() => ShapeName::Bucket,
+            _ => ShapeName::Sliding,
+        });
+        if (shape == ShapeName::Slots) != (unit == Unit::Concurrency) {
+            return fail("the unit `concurrency` and the shape `slots` go together");
+        }
+        let window = match (shape, raw.window) {
+            (ShapeName::Slots, Some(_)) => return fail("slots have no window"),
+            (ShapeName::Slots, None) => None,
+            (_, Some(RawWindow(window))) => Some(window),
+            (_, None) if raw.anchor == Some(AnchorName::Day) => Some(WindowSpec::Day),
+            (_, None) => return fail("a window is missing, such as \"1m\" or \"day\""),
+        };
+        if burst.is_some() && shape != ShapeName::Bucket {
+            return fail("only the shape `bucket` has a burst");
+        }
+        if raw.anchor.is_some() && shape != ShapeName::Window {
+            return fail("only the shape `window` has an anchor");
+        }
+        let day = window == Some(WindowSpec::Day);
+        if day && shape != ShapeName::Window {
+            return fail("a window of \"day\" needs the shape `window`; write \"1d\" for any 24 hours");
+        }
+        let anchor = raw.anchor.unwrap_or(if day { AnchorName::Day } else { AnchorName::Aligned });
+        if day != (anchor == AnchorName::Day) {
+            return fail("the anchor `day` and a window of \"day\" go together");
+        }
+        if let Some(zone) = &time_zone {
+            if !day {
+                return fail("a time zone needs a window of \"day\"");
+            }
+            // The database of the machine that enforces the limit decides what exists there; here only the form is checked.
+            if zone.is_empty() || zone.chars().any(char::is_whitespace) {
+                return fail("a time zone is an IANA name such as \"America/Los_Angeles\"");
+            }
+        }
+        let margin = raw.margin.map(|Span(span)| span);
+        if let (Some(margin), Some(window)) = (margin, window)
+            && margin >= window.nominal() / 2
+        {
+            return fail("the margin must be shorter than half the window");
+        }
+        let charge =
+            raw.charge.unwrap_or(if unit == Unit::Requests { ChargeName::ArrivalKept } else { ChargeName::Completion });
+        let output = raw.output.unwrap_or(match charge {
+            ChargeName::Completion => OutputRule::Expected,
+            ChargeName::Arrival | ChargeName::ArrivalKept => OutputRule::Cap,
+        });
+        if raw.models.iter().chain(&raw.per).any(String::is_empty) {
+            return fail("an empty name in `models` or `per`");
+        }
+        Ok(Self {
+            name,
+            unit,
+            limit,
+            window,
+            shape,
+            burst,
+            anchor,
+            time_zone,
+            margin,
+            charge,
+            output,
+            cache_reads: raw.cache_reads.unwrap_or(true),
+            failures: raw.failures.unwrap_or(true),
+            models: raw.models,
+            per: raw.per,
+            source: raw.source,
+            date: raw.date.map(|Date(date)| date),
+        })
+    }
+}
+
+/// The words for units, with the one difference from [`Unit::as_str`] that money names its currency.
+const UNITS: [(&str, Unit); 6] = [
+    ("requests", Unit::Requests),
+    ("input_tokens", Unit::InputTokens),
+    ("output_tokens", Unit::OutputTokens),
+    ("tokens", Unit::TotalTokens),
+    ("cost_usd", Unit::Cost),
+    ("concurrency", Unit::Concurrency),
+];
+
+fn unit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Unit, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    UNITS.iter().find(|(name, _)| *name == word).map(|(_, unit)| *unit).ok_or_else(|| {
+        D::Error::custom(format!(
+            "unknown unit `{word}`, expected one of `requests`, `input_tokens`, `output_tokens`, `tokens`, `cost_usd`, `concurrency`"
+        ))
+    })
+}
+
+/// A limit or burst: a whole number, or dollars as a decimal string.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a whole number, or dollars as a string such as \"25.50\"")]
+enum Amount {
+    Number(i64),
+    Text(String),
+}
+
+impl Amount {
+    fn of(&self, unit: Unit) -> Result<u64, String> {
+        const NANO: u64 = 1_000_000_000;
+        let amount = match (self, unit) {
+            (Self::Number(n), Unit::Cost) => u64::try_from(*n).ok().and_then(|n| n.checked_mul(NANO)),
+            (Self::Number(n), _) => u64::try_from(*n).ok(),
+            (Self::Text(text), Unit::Cost) => parse_dollars(text, 9),
+            (Self::Text(_), _) => return Err("write it as a number; only `cost_usd` is written as a string".into()),
+        };
+        match amount {
+            Some(0) => Err("0 admits nothing; give at least 1, or leave the limit out".into()),
+            Some(amount) if amount <= PolicySpec::MAX_LIMIT => Ok(amount),
+            _ if unit == Unit::Cost => Err("dollars must be from 0.000000001 to 1000000, with at most 9 decimals".into()),
+            _ => Err(format!("must be from 1 to {}", PolicySpec::MAX_LIMIT)),
+        }
+    }
+}
+
+/// A span of time as a string, such as `"100ms"`.
+struct Span(Duration);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_span(&text)
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(format!("`{text}` is not a span of time, write one such as \"100ms\", \"60s\" or \"1h\"")))
+    }
+}
+
+struct RawWindow(WindowSpec);
+
+impl<'de> Deserialize<'de> for RawWindow {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "day" {
+            return Ok(Self(WindowSpec::Day));
+        }
+        match parse_span(&text) {
+            Some(span) if (PolicySpec::MIN_WINDOW..=PolicySpec::MAX_WINDOW).contains(&span) => Ok(Self(WindowSpec::Span(span))),
+            _ => Err(D::Error::custom(format!(
+                "`{text}` is not a window, expected a span from \"1ms\" to \"366d\" such as \"60s\", \"1m\", \"1h\", \"1d\", or \"day\""
+            ))),
+        }
+    }
+}
+
+/// `YYYY-MM-DD` or `YYYY-MM`.
+#[derive(Clone)]
+pub(crate) struct Date(pub(crate) String);
+
+impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let day = if text.len() == 7 { format!("{text}-01") } else { text.clone() };
+        match day.parse::<jiff::civil::Date>() {
+            Ok(_) if day.len() == 10 => Ok(Self(text)),
+            _ => Err(D::Error::custom(format!("`{text}` is not a date, write \"2026-08-21\" or \"2026-08\""))),
+        }
+    }
+}
