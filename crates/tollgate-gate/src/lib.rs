@@ -1,1 +1,28 @@
-//! Placeholder.
+//! The gate: calls wait their turn for every quota they need, in order, and hold a permit that settles once.
+//!
+//! [`Gate`] drives the pure ledger of `tollgate-limits`: it owns the clock, the lock and the queue. A program that speaks another
+//! protocol than HTTP, or uses a provider's SDK, can hold a gate by itself: [`Gate::acquire`] before the call, [`Permit::settle`]
+//! after it. There are two seams where strangers plug in: [`Store`], a ledger shared by many processes, and [`Recorder`], telemetry.
+
+mod acquire;
+mod clock;
+mod core;
+mod driver;
+mod error;
+mod gate;
+mod permit;
+mod queue;
+mod record;
+mod store;
+
+pub use acquire::Acquire;
+pub use error::AcquireError;
+pub use gate::{Call, Gate, GateBuilder, WeakGate};
+pub use permit::Permit;
+pub use queue::Ticket;
+pub use record::{Event, Finished, Recorder, Refusal, Source, Tokens};
+pub use store::{Store, StoreDecision, StoreError};
+pub use tollgate_limits::{
+    Amounts, Anchor, Binding, Booking, Calendar, Check, Labels, News, Plan, Policy, Quota,
+    QuotaError, Settlement, Shape, Status, Tick, Unit, Wait,
+};

@@ -27,6 +27,11 @@ pub struct Ledger {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lane(u32);
 
+impl Lane {
+    /// Above every lane of every ledger: an upper bound for ordered collections.
+    pub const LAST: Self = Self(u32::MAX);
+}
+
 /// What a response says about one of the provider's quotas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct News {

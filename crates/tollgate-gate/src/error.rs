@@ -1,0 +1,153 @@
+//! `AcquireError`: why the gate refused a call, with numbers, and when it would have been admitted.
+
+use std::fmt;
+use std::time::Duration;
+
+use tollgate_limits::{Binding, Tick, Wait};
+
+use crate::{Refusal, StoreError};
+
+/// Why a call was not admitted. Nothing is charged for it.
+#[derive(Clone, Debug)]
+pub struct AcquireError {
+    kind: Kind,
+    at: Tick,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    NeverFits(Binding),
+    NotNow(Wait),
+    Behind(Binding),
+    Deadline(Option<Wait>),
+    QueueFull(usize),
+    Unasked,
+    Store(StoreError),
+}
+
+impl AcquireError {
+    pub(crate) const fn never_fits(binding: Binding, at: Tick) -> Self {
+        Self {
+            kind: Kind::NeverFits(binding),
+            at,
+        }
+    }
+
+    pub(crate) const fn not_now(wait: Wait, at: Tick) -> Self {
+        Self {
+            kind: Kind::NotNow(wait),
+            at,
+        }
+    }
+
+    pub(crate) const fn behind(binding: Binding, at: Tick) -> Self {
+        Self {
+            kind: Kind::Behind(binding),
+            at,
+        }
+    }
+
+    pub(crate) const fn deadline(wait: Option<Wait>, at: Tick) -> Self {
+        Self {
+            kind: Kind::Deadline(wait),
+            at,
+        }
+    }
+
+    pub(crate) const fn unasked(at: Tick) -> Self {
+        Self {
+            kind: Kind::Unasked,
+            at,
+        }
+    }
+
+    pub(crate) const fn queue_full(limit: usize, at: Tick) -> Self {
+        Self {
+            kind: Kind::QueueFull(limit),
+            at,
+        }
+    }
+
+    pub(crate) const fn store(error: StoreError, at: Tick) -> Self {
+        Self {
+            kind: Kind::Store(error),
+            at,
+        }
+    }
+
+    /// The reason as one closed set.
+    #[must_use]
+    pub const fn refusal(&self) -> Refusal {
+        match self.kind {
+            Kind::NeverFits(_) => Refusal::NeverFits,
+            Kind::NotNow(_) | Kind::Behind(_) | Kind::Unasked => Refusal::NotNow,
+            Kind::Deadline(_) => Refusal::Deadline,
+            Kind::QueueFull(_) => Refusal::QueueFull,
+            Kind::Store(_) => Refusal::Store,
+        }
+    }
+
+    /// Whether the call needs more than a policy can ever grant: waiting never helps.
+    #[must_use]
+    pub const fn is_never_fits(&self) -> bool {
+        matches!(self.kind, Kind::NeverFits(_))
+    }
+
+    /// The policy in the way, unless the queue or the store was.
+    #[must_use]
+    pub const fn binding(&self) -> Option<&Binding> {
+        match &self.kind {
+            Kind::NeverFits(binding) | Kind::Behind(binding) => Some(binding),
+            Kind::NotNow(wait) | Kind::Deadline(Some(wait)) => Some(&wait.binding),
+            Kind::Deadline(None) | Kind::QueueFull(_) | Kind::Unasked | Kind::Store(_) => None,
+        }
+    }
+
+    /// The earliest instant at which the call could have been admitted, if that is known: not for calls that never fit, wait
+    /// behind others, or wait for calls in flight.
+    #[must_use]
+    pub const fn retry_at(&self) -> Option<Tick> {
+        match &self.kind {
+            Kind::NotNow(wait) | Kind::Deadline(Some(wait)) => wait.until,
+            _ => None,
+        }
+    }
+
+    /// The time from the refusal to [`AcquireError::retry_at`].
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_at().map(|at| at.since(self.at))
+    }
+}
+
+impl fmt::Display for AcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::NeverFits(binding) => write!(f, "{binding}: it can never be admitted"),
+            Kind::NotNow(wait) => write!(f, "{}", wait.binding),
+            Kind::Behind(binding) => {
+                write!(f, "{binding}, and calls that came earlier wait for it")
+            }
+            Kind::Deadline(Some(wait)) => write!(f, "{}: not before the deadline", wait.binding),
+            Kind::Deadline(None) => f.write_str("the call was not admitted before its deadline"),
+            Kind::QueueFull(limit) => write!(f, "the queue is full with {limit} waiting calls"),
+            Kind::Unasked => {
+                f.write_str("the shared ledger can only be asked by waiting: use `acquire`")
+            }
+            Kind::Store(error) => write!(f, "{error}"),
+        }?;
+        match self.retry_after() {
+            Some(span) => write!(f, "; it fits in {span:.1?} at the earliest"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for AcquireError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.kind {
+            Kind::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,458 @@
+//! `Gate`: the handle that programs hold, clone and share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tollgate_limits::{
+    Amounts, Check, Decision, Labels, Ledger, News, Plan, Settlement, Status, Tick, Unit,
+};
+
+use crate::{
+    Acquire, AcquireError, Event, Permit, Recorder, Source, Store, Ticket,
+    clock::Clock,
+    core::{Core, Wakes},
+    permit::Held,
+    queue::Queue,
+};
+
+/// Where calls wait their turn. Clones share one ledger and one queue.
+///
+/// ```
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use tollgate_gate::{Amounts, Call, Gate, Labels, Plan, Policy, Quota, Source, Unit};
+///
+/// let gate = Gate::new(Plan::new([Policy::new("tpm", Quota::sliding(Unit::TotalTokens, 10_000, Duration::from_secs(60))?)])?);
+/// let mut permit = gate.acquire(&Call::new(Labels::new().with("model", "llama-3"), Amounts::call(500, 2_000))).await?;
+/// permit.mark_sent();
+/// // ... send the call, then say what it used:
+/// permit.settle(&Amounts::call(480, 350), Source::Reported);
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(run()).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Gate {
+    inner: Arc<Inner>,
+}
+
+/// A handle that does not keep the gate alive; for gauges and other observers.
+#[derive(Clone, Debug)]
+pub struct WeakGate {
+    inner: Weak<Inner>,
+}
+
+/// What is asked of the gate: a call's labels and the amounts to reserve.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub(crate) labels: Arc<Labels>,
+    pub(crate) amounts: Amounts,
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Call {
+    /// A call that waits as long as it takes.
+    #[must_use]
+    pub fn new(labels: impl Into<Arc<Labels>>, amounts: Amounts) -> Self {
+        Self {
+            labels: labels.into(),
+            amounts,
+            ticket: None,
+            deadline: None,
+        }
+    }
+
+    /// Keeps the place in the queue of an earlier attempt.
+    #[must_use]
+    pub const fn keeping(mut self, ticket: Ticket) -> Self {
+        self.ticket = Some(ticket);
+        self
+    }
+
+    /// Waits no longer than until `deadline`.
+    #[must_use]
+    pub const fn by(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) clock: Clock,
+    pub(crate) rearm: Notify,
+    pub(crate) store: Option<Arc<dyn Store>>,
+    core: Mutex<Core>,
+    recorder: Option<Arc<dyn Recorder>>,
+    queue_limit: usize,
+}
+
+/// Settings of a gate that have defaults.
+#[derive(Debug)]
+#[must_use = "call `build`"]
+pub struct GateBuilder {
+    plan: Plan,
+    recorder: Option<Arc<dyn Recorder>>,
+    store: Option<Arc<dyn Store>>,
+    started_at: Option<SystemTime>,
+    queue_limit: usize,
+}
+
+impl GateBuilder {
+    /// Receives every event. Default: nobody.
+    pub fn recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
+    /// Keeps the ledger elsewhere. Default: in this process.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// The wall time of the gate's making, which places aligned windows and calendar days. Default: the system's.
+    pub const fn started_at(mut self, wall: SystemTime) -> Self {
+        self.started_at = Some(wall);
+        self
+    }
+
+    /// The most calls that may wait; further ones are refused at once. 0 refuses every call that does not fit now. Default: no
+    /// bound.
+    pub const fn queue_limit(mut self, calls: usize) -> Self {
+        self.queue_limit = calls;
+        self
+    }
+
+    /// The gate.
+    #[must_use]
+    pub fn build(self) -> Gate {
+        let Self {
+            plan,
+            recorder,
+            store,
+            started_at,
+            queue_limit,
+        } = self;
+        let clock = started_at.map_or_else(Clock::new, Clock::starting_at);
+        let core = Mutex::new(Core::new(Ledger::new(plan), Queue::default()));
+        Gate {
+            inner: Arc::new(Inner {
+                clock,
+                rearm: Notify::new(),
+                store,
+                core,
+                recorder,
+                queue_limit,
+            }),
+        }
+    }
+}
+
+impl Gate {
+    /// A gate over the policies of `plan`, in this process, without telemetry.
+    #[must_use]
+    pub fn new(plan: Plan) -> Self {
+        Self::builder(plan).build()
+    }
+
+    /// A gate with other settings.
+    pub const fn builder(plan: Plan) -> GateBuilder {
+        GateBuilder {
+            plan,
+            recorder: None,
+            store: None,
+            started_at: None,
+            queue_limit: usize::MAX,
+        }
+    }
+
+    /// Waits until every policy that applies has room, in fair order, and reserves from all of them at once.
+    ///
+    /// Cancel-safe: dropping the future leaves the queue and gives back whatever was reserved for it. Must be polled inside a tokio
+    /// runtime with time enabled.
+    ///
+    /// # Errors
+    /// If the call can never fit, the queue is full, its deadline cannot be met, or the store fails.
+    pub fn acquire(&self, call: &Call) -> Acquire {
+        Acquire::new(self.clone(), call.clone())
+    }
+
+    /// As [`Gate::acquire`], but refuses, at once where it can be known, what is not admitted by `deadline`.
+    ///
+    /// # Errors
+    /// As [`Gate::acquire`].
+    pub fn acquire_by(&self, call: &Call, deadline: Instant) -> Acquire {
+        Acquire::new(self.clone(), call.clone().by(deadline))
+    }
+
+    /// Reserves if every policy has room now and nobody waits ahead for one of them.
+    ///
+    /// # Errors
+    /// If it does not fit now, or never does. A gate with a store always answers [`Refusal::NotNow`] here, because asking it takes a
+    /// round trip.
+    pub fn try_acquire(&self, call: &Call) -> Result<Permit, AcquireError> {
+        let result = self.try_reserve(call);
+        match &result {
+            Ok(permit) => self.record_admitted(permit, false),
+            Err(error) => self.record_refused(&call.labels, error, Duration::ZERO, false),
+        }
+        result
+    }
+
+    /// The state of every policy in every partition seen so far. Empty for a gate with a store.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<Status> {
+        self.lock().ledger.snapshot(self.now())
+    }
+
+    /// Calls that wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.lock().queue.waiting()
+    }
+
+    /// Reservations that have not been settled or released.
+    #[must_use]
+    pub fn open_reservations(&self) -> usize {
+        self.lock().ledger.open_reservations()
+    }
+
+    /// The gate's time: nanoseconds since the Unix epoch, on a clock that never goes back.
+    #[must_use]
+    pub fn now(&self) -> Tick {
+        self.inner.clock.now()
+    }
+
+    /// A handle that does not keep the gate alive.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakGate {
+        WeakGate {
+            inner: Arc::downgrade(&self.inner),
+        }
+    }
+
+    /// Hands an event to the recorder, if there is one. For drivers above the gate, which know of sends and retries.
+    pub fn record(&self, event: &Event<'_>) {
+        if let Some(recorder) = &self.inner.recorder {
+            recorder.record(event);
+        }
+    }
+
+    /// Pauses the policies of such calls that count `unit` (`None`: all) for `span` from now. Pauses only ever grow.
+    pub fn pause(&self, labels: &Arc<Labels>, unit: Option<Unit>, span: Duration) {
+        let now = self.now();
+        let until = now.plus(span);
+        match &self.inner.store {
+            None => self.change(now, |core| {
+                let lane = core.ledger.lane(labels);
+                core.ledger.pause(lane, unit, until);
+            }),
+            Some(store) => {
+                let (store, labels) = (store.clone(), labels.clone());
+                self.tell_store(async move { store.pause(now, &labels, unit, until).await });
+            }
+        }
+        self.record(&Event::Paused { labels, unit, span });
+    }
+
+    pub(crate) fn adopt(&self, held: &Held, labels: &Labels, news: &News) {
+        let now = self.now();
+        match (held, &self.inner.store) {
+            (Held::Local(reservation), _) => {
+                let mut tightened = false;
+                self.change(now, |core| {
+                    tightened = core.ledger.adopt(now, reservation, news)
+                });
+                if tightened {
+                    self.record(&Event::Tightened {
+                        labels,
+                        unit: news.unit,
+                    });
+                }
+            }
+            (Held::Stored(id), Some(store)) => {
+                let (store, id, news) = (store.clone(), *id, *news);
+                self.tell_store(async move { store.adopt(now, id, &news).await });
+            }
+            (Held::Stored(_), None) => {}
+        }
+    }
+
+    /// Ends a reservation: settles with `used`, or releases without. Never waits.
+    pub(crate) fn end(
+        &self,
+        held: Held,
+        used: Option<&Amounts>,
+        labels: &Labels,
+        settlement: &Settlement,
+        source: Source,
+    ) {
+        self.give_back(held, used);
+        self.record(&Event::Settled {
+            labels,
+            settlement,
+            source,
+        });
+    }
+
+    pub(crate) fn give_back(&self, held: Held, used: Option<&Amounts>) {
+        let now = self.now();
+        match (held, &self.inner.store) {
+            (Held::Local(reservation), _) => self.change(now, |core| match used {
+                Some(used) => {
+                    core.ledger.settle(now, reservation, used);
+                }
+                None => core.ledger.release(now, reservation),
+            }),
+            (Held::Stored(id), Some(store)) => {
+                let (store, used) = (store.clone(), used.copied());
+                let inner = self.inner.clone();
+                self.tell_store(async move {
+                    let told = match used {
+                        Some(used) => store.settle(now, id, &used).await,
+                        None => store.release(now, id).await,
+                    };
+                    inner.rearm.notify_one();
+                    told
+                });
+            }
+            (Held::Stored(_), None) => {}
+        }
+    }
+
+    pub(crate) fn record_admitted(&self, permit: &Permit, queued: bool) {
+        self.record(&Event::Admitted {
+            labels: permit.labels(),
+            reserved: permit.reserved(),
+            waited: permit.waited(),
+            queued,
+        });
+    }
+
+    pub(crate) fn record_refused(
+        &self,
+        labels: &Labels,
+        error: &AcquireError,
+        waited: Duration,
+        queued: bool,
+    ) {
+        let (reason, binding) = (error.refusal(), error.binding());
+        self.record(&Event::Refused {
+            labels,
+            reason,
+            binding,
+            waited,
+            queued,
+        });
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        self.inner.lock()
+    }
+
+    pub(crate) fn queue_limit(&self) -> usize {
+        self.inner.queue_limit
+    }
+
+    /// Changes the ledger, then admits whoever fits now.
+    pub(crate) fn change(&self, now: Tick, change: impl FnOnce(&mut Core)) {
+        let mut wakes = Wakes::default();
+        {
+            let mut core = self.lock();
+            change(&mut core);
+            if self.inner.store.is_none() {
+                core.pump(now, &mut wakes);
+            }
+        }
+        self.inner.wake(wakes);
+    }
+
+    fn try_reserve(&self, call: &Call) -> Result<Permit, AcquireError> {
+        let now = self.now();
+        let mut core = self.lock();
+        let lane = core.ledger.lane(&call.labels);
+        if core.queue.waiting() > 0
+            && let Some(binding) = core.ahead(now, lane)
+        {
+            return Err(AcquireError::behind(binding, now));
+        }
+        if self.inner.store.is_some() {
+            return Err(AcquireError::unasked(now));
+        }
+        let reservation = match core.ledger.reserve(now, lane, &call.amounts) {
+            Decision::Granted(reservation) => reservation,
+            Decision::Wait(wait) => return Err(AcquireError::not_now(wait, now)),
+            Decision::NeverFits(binding) => return Err(AcquireError::never_fits(binding, now)),
+        };
+        let ticket = call.ticket.unwrap_or_else(|| core.ticket());
+        drop(core);
+        Ok(Permit::new(
+            self.clone(),
+            Held::Local(reservation),
+            call.labels.clone(),
+            call.amounts,
+            ticket,
+            Duration::ZERO,
+        ))
+    }
+
+    /// Tells the store something in the background. Outside a runtime nothing can be told: the lease on the reservation decides.
+    fn tell_store(
+        &self,
+        told: impl Future<Output = Result<(), crate::StoreError>> + Send + 'static,
+    ) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                // A settlement that fails is made good by the expiry of its lease; there is nobody left to tell.
+                drop(told.await);
+            });
+        }
+    }
+
+    /// What a call would be told now.
+    #[must_use]
+    pub fn check(&self, call: &Call) -> Check {
+        let now = self.now();
+        let mut core = self.lock();
+        let lane = core.ledger.lane(&call.labels);
+        core.outlook(now, lane, &call.amounts)
+    }
+}
+
+impl WeakGate {
+    /// The gate, if somebody still holds it.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Gate> {
+        self.inner.upgrade().map(|inner| Gate { inner })
+    }
+}
+
+impl Inner {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        // The core is left consistent at every step, so a panic elsewhere does not spoil it.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn wake(&self, wakes: Wakes) {
+        if wakes.driver {
+            self.rearm.notify_one();
+        }
+        for waker in wakes.wakers {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn gate(self: &Arc<Self>) -> Gate {
+        Gate {
+            inner: self.clone(),
+        }
+    }
+}
