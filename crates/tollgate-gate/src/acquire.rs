@@ -68,13 +68,11 @@ impl Acquire {
                 until,
             } => {
                 self.state = State::Waiting { ticket, since: now };
-                if let Some(binding) = &binding {
-                    self.gate.record(&Event::Queued {
-                        labels: &self.call.labels,
-                        binding,
-                        until,
-                    });
-                }
+                self.gate.record(&Event::Queued {
+                    labels: &self.call.labels,
+                    binding: binding.as_ref(),
+                    until,
+                });
                 driver::ensure(self.gate.inner());
                 // The lock was free for a moment: the answer may be there already.
                 self.fetch(ticket, now, waker)
