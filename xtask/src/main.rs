@@ -1,2 +1,49 @@
-//! Placeholder.
-fn main() {}
+//! The workspace's own commands: `cargo xtask test` and `cargo xtask tidy`.
+
+mod test;
+mod tidy;
+
+mod clock;
+
+use std::env;
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in a folder of the workspace");
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (name, outcome) = match arguments[..] {
+        ["test"] => ("test", test::run(root, false)),
+        ["test", "--quick"] => ("test", test::run(root, true)),
+        ["tidy"] => ("tidy", tidy::run(root)),
+        [] | ["help" | "--help" | "-h", ..] => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!(
+                "xtask: unknown arguments `{}`\n\n{USAGE}",
+                arguments.join(" ")
+            );
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            println!("cargo xtask {name}: FAILED: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+Commands:
+  test            everything that must hold before a commit, the tests last
+  test --quick    the same without running the examples
+  tidy            the rules that no compiler checks: layers, file names and sizes, reasons, links, MSRV";

@@ -86,10 +86,11 @@ impl Acquire {
             amounts,
             ticket,
             deadline,
+            ..
         } = &self.call;
         let lane = core.ledger.lane(labels);
-        let ticket = ticket.unwrap_or_else(|| core.ticket());
-        let deadline = deadline.map(|instant| self.gate.inner().clock.tick(instant));
+        let ticket = ticket.unwrap_or_else(|| core.ticket(self.call.priority));
+        let deadline = *deadline;
         let refuse = |error| First::Answered(ticket, Err(error));
         let mut wait = None;
         if self.gate.inner().store.is_none() {

@@ -4,7 +4,7 @@ use std::task::Waker;
 
 use tollgate_limits::{Amounts, Binding, Check, Decision, Lane, Ledger, Tick, Wait};
 
-use crate::{AcquireError, Ticket, permit::Held, queue::Queue};
+use crate::{AcquireError, Priority, Ticket, permit::Held, queue::Queue};
 
 /// What a waiting call is told.
 pub(crate) type Answer = Result<Held, AcquireError>;
@@ -46,8 +46,11 @@ impl Core {
         }
     }
 
-    pub(crate) const fn ticket(&mut self) -> Ticket {
-        let ticket = Ticket(self.next_ticket);
+    pub(crate) const fn ticket(&mut self, priority: Priority) -> Ticket {
+        let ticket = Ticket {
+            priority,
+            number: self.next_ticket,
+        };
         self.next_ticket += 1;
         ticket
     }

@@ -10,7 +10,7 @@ use tollgate_limits::{
 };
 
 use crate::{
-    Acquire, AcquireError, Event, Permit, Recorder, Source, Store, Ticket,
+    Acquire, AcquireError, Event, Permit, Priority, Recorder, Source, Store, Ticket,
     clock::Clock,
     core::{Core, Wakes},
     permit::Held,
@@ -50,7 +50,8 @@ pub struct Call {
     pub(crate) labels: Arc<Labels>,
     pub(crate) amounts: Amounts,
     pub(crate) ticket: Option<Ticket>,
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) deadline: Option<Tick>,
+    pub(crate) priority: Priority,
 }
 
 impl Call {
@@ -62,6 +63,7 @@ impl Call {
             amounts,
             ticket: None,
             deadline: None,
+            priority: Priority::Normal,
         }
     }
 
@@ -72,10 +74,17 @@ impl Call {
         self
     }
 
-    /// Waits no longer than until `deadline`.
+    /// Waits no longer than until `deadline`, on the gate's clock ([`Gate::now`]).
     #[must_use]
-    pub const fn by(mut self, deadline: Instant) -> Self {
+    pub const fn by(mut self, deadline: Tick) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// Goes before waiting calls of lower priority. A call that keeps a ticket keeps its priority too.
+    #[must_use]
+    pub const fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
         self
     }
 }
@@ -186,7 +195,10 @@ impl Gate {
     /// # Errors
     /// As [`Gate::acquire`].
     pub fn acquire_by(&self, call: &Call, deadline: Instant) -> Acquire {
-        Acquire::new(self.clone(), call.clone().by(deadline))
+        Acquire::new(
+            self.clone(),
+            call.clone().by(self.inner.clock.tick(deadline)),
+        )
     }
 
     /// Reserves if every policy has room now and nobody waits ahead for one of them.
@@ -392,7 +404,7 @@ impl Gate {
             Decision::Wait(wait) => return Err(AcquireError::not_now(wait, now)),
             Decision::NeverFits(binding) => return Err(AcquireError::never_fits(binding, now)),
         };
-        let ticket = call.ticket.unwrap_or_else(|| core.ticket());
+        let ticket = call.ticket.unwrap_or_else(|| core.ticket(call.priority));
         drop(core);
         Ok(Permit::new(
             self.clone(),

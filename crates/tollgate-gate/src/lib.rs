@@ -19,7 +19,7 @@ pub use acquire::Acquire;
 pub use error::AcquireError;
 pub use gate::{Call, Gate, GateBuilder, WeakGate};
 pub use permit::Permit;
-pub use queue::Ticket;
+pub use queue::{Priority, Ticket};
 pub use record::{Event, Finished, Recorder, Refusal, Source, Tokens};
 pub use store::{Store, StoreDecision, StoreError};
 pub use tollgate_limits::{

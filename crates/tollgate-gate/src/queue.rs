@@ -16,9 +16,24 @@ pub(crate) struct Queue<G> {
     waiting: usize,
 }
 
-/// A call's place in the queue. Earlier tickets go first; a call that is sent again keeps its ticket.
+/// A call's place in the queue: by priority, then first come, first served. A call that is sent again keeps its ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub(crate) u64);
+pub struct Ticket {
+    pub(crate) priority: Priority,
+    pub(crate) number: u64,
+}
+
+/// Which calls go first among those that wait for the same quota. Strict: a lower class waits while a higher one has calls waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Somebody is waiting for the answer.
+    High,
+    /// The default.
+    #[default]
+    Normal,
+    /// Work that can wait, such as batches.
+    Low,
+}
 
 #[derive(Debug)]
 pub(crate) struct Waiter<G> {

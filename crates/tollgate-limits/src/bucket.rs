@@ -1,6 +1,6 @@
 //! The state of a continuously refilled bucket (GCRA), with exact refunds.
 
-use crate::{Tick, decision::Fit, layers::Layers};
+use crate::{Tick, layers::Layers};
 
 /// Fixed numbers of a bucket; unit-nanoseconds are units times the window's nanoseconds.
 #[derive(Clone, Copy, Debug)]
@@ -22,18 +22,33 @@ impl Rate {
     fn slack(&self) -> i128 {
         i128::from(self.limit) * i128::from(self.margin)
     }
+
+    /// How far a reservation may fill the bucket.
+    fn ceiling(&self) -> i128 {
+        self.scaled(self.burst) - self.slack()
+    }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Bucket {
     // Unit-nanoseconds. Above zero: the sum of the layers. Below zero, down to minus the slack: how long it has been empty, which
-    // lets a call of exactly the burst through once the bucket has been empty for the margin.
+    // lets a call of exactly the burst through once the bucket has been empty for the margin. A refund that empties it starts that
+    // time anew, since it does not tell since when the bucket would have been empty.
     level: i128,
     at: Tick,
     layers: Layers,
 }
 
 impl Bucket {
+    /// A bucket that nobody has used yet, and that has been empty long enough for a call of exactly the burst.
+    pub(crate) fn idle(rate: &Rate) -> Self {
+        Self {
+            level: -rate.slack(),
+            at: Tick::ZERO,
+            layers: Layers::default(),
+        }
+    }
+
     /// Drains up to `now`; an earlier `now` than the latest seen drains nothing.
     pub(crate) fn advance(&mut self, now: Tick, rate: &Rate) {
         let elapsed = now.as_nanos().saturating_sub(self.at.as_nanos());
@@ -47,26 +62,33 @@ impl Bucket {
             .drain((before - self.level.max(0)).unsigned_abs());
     }
 
-    /// When `units` more fit beside `held` units in flight. The state must have been advanced.
-    pub(crate) fn fit(&self, units: u64, held: u64, rate: &Rate) -> Fit {
+    /// The earliest instant at which `units` more fit beside `held` units in flight; `None` if that takes a settlement. The state
+    /// must have been advanced.
+    pub(crate) fn fit(&self, units: u64, held: u64, rate: &Rate) -> Option<Tick> {
         let wanted = units.saturating_add(held);
         if wanted > rate.burst {
-            return Fit::OnSettle;
+            return None;
         }
-        let room = rate.scaled(rate.burst) - rate.slack() - rate.scaled(wanted);
-        let over = self.level - room;
-        if over <= 0 {
-            return Fit::Now;
-        }
+        let over = (self.level + rate.scaled(wanted) - rate.ceiling()).max(0);
         // Rounded up, against the caller: at the instant named, the units fit.
         let wait = over.unsigned_abs().div_ceil(u128::from(rate.limit));
-        Fit::At(self.at.plus_nanos(u64::try_from(wait).unwrap_or(u64::MAX)))
+        Some(self.at.plus_nanos(u64::try_from(wait).unwrap_or(u64::MAX)))
+    }
+
+    /// Units that a call could take now.
+    pub(crate) fn room(&self, held: u64, rate: &Rate) -> u64 {
+        let free = (rate.ceiling() - self.level).max(0).unsigned_abs();
+        // Rounded down, against the caller.
+        let units = u64::try_from(free / u128::from(rate.window)).unwrap_or(u64::MAX);
+        units.min(rate.burst).saturating_sub(held)
     }
 
     /// Charges `units`, refundable by the open reservation `seq` if one is given.
     pub(crate) fn charge(&mut self, units: u64, seq: Option<u64>, rate: &Rate) {
         let scaled = rate.scaled(units);
-        self.level = self.level.max(0) + scaled;
+        if units > 0 {
+            self.level = self.level.max(0) + scaled;
+        }
         match seq {
             Some(seq) => self.layers.open(seq, scaled.unsigned_abs()),
             None => self.layers.charge(scaled.unsigned_abs()),

@@ -46,11 +46,12 @@ pub struct Binding {
     pub unit: Unit,
     /// Units that the call needs.
     pub needed: u64,
-    /// Units that could be granted now; less than `needed`, unless the policy is paused.
+    /// Units that could be granted now; less than `needed`, unless a 429 holds the policy back. Zero near a fixed window's
+    /// boundary, however little has been used.
     pub remaining: u64,
     /// The most that the policy can grant at once.
     pub capacity: u64,
-    /// The instant until which a 429 has paused the policy, if it has.
+    /// The instant until which a 429 holds the policy back, if it does: the pause, or the spacing of calls that follows it.
     pub paused_until: Option<Tick>,
 }
 
@@ -103,26 +104,5 @@ impl Settlement {
     #[must_use]
     pub const fn overrun(&self, unit: Unit) -> u64 {
         self.used.get(unit).saturating_sub(self.reserved.get(unit))
-    }
-}
-
-/// When one quota has room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fit {
-    Now,
-    At(Tick),
-    /// Not before a call in flight is settled.
-    OnSettle,
-}
-
-impl Fit {
-    /// The later of two.
-    pub(crate) fn max(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::OnSettle, _) | (_, Self::OnSettle) => Self::OnSettle,
-            (Self::At(a), Self::At(b)) => Self::At(if a > b { a } else { b }),
-            (Self::At(a), Self::Now) | (Self::Now, Self::At(a)) => Self::At(a),
-            (Self::Now, Self::Now) => Self::Now,
-        }
     }
 }

@@ -5,13 +5,14 @@ use core::time::Duration;
 
 use crate::{
     Amounts, Binding, Decision, Labels, Plan, Reservation, Settlement, Tick, Unit, Wait,
-    decision::Fit,
     meter::Meter,
     open::{Open, OpenReservations},
     tick::nanos,
 };
 
 /// All counts and open reservations of a plan. See the crate's documentation for the contract.
+///
+/// Time only moves forward: where a method is given an earlier `now` than one before it, the latest seen counts.
 #[derive(Debug)]
 pub struct Ledger {
     plan: Plan,
@@ -21,6 +22,7 @@ pub struct Ledger {
     lane_index: BTreeMap<Labels, Lane>,
     open: OpenReservations,
     next_seq: u64,
+    latest: Tick,
 }
 
 /// The policies that apply to calls with the same labels, found once by [`Ledger::lane`].
@@ -59,6 +61,8 @@ pub struct Status {
     pub unit: Unit,
     /// Its limit, as lowered by news.
     pub limit: u64,
+    /// The most that it can grant at once: the burst of a bucket, otherwise the limit.
+    pub capacity: u64,
     /// Its window; zero for slots.
     pub window: Duration,
     /// Units counted now; above the limit when in debt.
@@ -70,16 +74,19 @@ pub struct Status {
 }
 
 impl Status {
-    /// Units that could be granted now if it is not paused.
+    /// Units not in use: what could be granted now if the policy is not paused, and not within the margin that keeps it safe.
     #[must_use]
     pub const fn remaining(&self) -> u64 {
-        self.limit
+        self.capacity
             .saturating_sub(self.used)
             .saturating_sub(self.held)
     }
 }
 
 impl Ledger {
+    // Windows whose open parts never overlap would be searched for ever; a caller that comes too early is told a later instant.
+    const UNTIL_ROUNDS: u32 = 16;
+
     /// An empty ledger: nothing used, nothing open.
     #[must_use]
     pub const fn new(plan: Plan) -> Self {
@@ -91,6 +98,7 @@ impl Ledger {
             lane_index: BTreeMap::new(),
             open: OpenReservations::new(),
             next_seq: 0,
+            latest: Tick::ZERO,
         }
     }
 
@@ -128,7 +136,11 @@ impl Ledger {
     }
 
     /// Charges `amounts` to every policy of the lane, or to none. O(policies of the lane).
+    ///
+    /// # Panics
+    /// If the lane belongs to another ledger.
     pub fn reserve(&mut self, now: Tick, lane: Lane, amounts: &Amounts) -> Decision {
+        let now = self.forward(now);
         match self.check(now, lane, amounts) {
             Check::Fits => {}
             Check::Wait(wait) => return Decision::Wait(wait),
@@ -152,34 +164,40 @@ impl Ledger {
     }
 
     /// Whether such a call would be granted now, or why not. Charges nothing.
+    ///
+    /// # Panics
+    /// If the lane belongs to another ledger.
     pub fn check(&mut self, now: Tick, lane: Lane, amounts: &Amounts) -> Check {
-        let mut latest = Fit::Now;
-        let mut binding = 0;
+        let now = self.forward(now);
+        let mut until = Some(now);
+        let mut binding = None;
         for &m in &self.lanes[lane.0 as usize] {
             let meter = &mut self.meters[m as usize];
+            meter.advance(now);
             let units = amounts.get(meter.unit);
             if units > meter.capacity() {
                 return Check::NeverFits(self.explain(now, m, units));
             }
             let fit = meter.fit(now, units);
-            if fit != Fit::Now && latest.max(fit) != latest {
-                latest = fit;
-                binding = m;
+            // No instant at all is later than any.
+            if until.is_some_and(|until| fit.is_none_or(|at| at > until)) {
+                until = fit;
+                binding = Some((m, units));
             }
         }
-        let until = match latest {
-            Fit::Now => return Check::Fits,
-            Fit::At(at) => Some(at),
-            Fit::OnSettle => None,
+        let Some((m, units)) = binding else {
+            return Check::Fits;
         };
-        let units = amounts.get(self.meters[binding as usize].unit);
         Check::Wait(Wait {
-            binding: self.explain(now, binding, units),
-            until,
+            binding: self.explain(now, m, units),
+            until: until.and_then(|at| self.all_fit_from(at, lane, amounts)),
         })
     }
 
     /// The meters of the lane that have no room for `amounts` now, by an index that is equal for lanes which share them.
+    ///
+    /// # Panics
+    /// If the lane belongs to another ledger.
     pub fn blocked_by(
         &mut self,
         now: Tick,
@@ -187,15 +205,20 @@ impl Ledger {
         amounts: &Amounts,
         mut each: impl FnMut(u32),
     ) {
+        let now = self.forward(now);
         for &m in &self.lanes[lane.0 as usize] {
             let meter = &mut self.meters[m as usize];
-            if meter.fit(now, amounts.get(meter.unit)) != Fit::Now {
+            meter.advance(now);
+            if meter.fit(now, amounts.get(meter.unit)) != Some(now) {
                 each(m);
             }
         }
     }
 
     /// The meters of the lane, by the same index as [`Ledger::blocked_by`].
+    ///
+    /// # Panics
+    /// If the lane belongs to another ledger.
     #[must_use]
     pub fn meters_of(&self, lane: Lane) -> &[u32] {
         &self.lanes[lane.0 as usize]
@@ -207,6 +230,7 @@ impl Ledger {
     /// # Panics
     /// If the reservation belongs to another ledger.
     pub fn settle(&mut self, now: Tick, reservation: Reservation, used: &Amounts) -> Settlement {
+        let now = self.forward(now);
         let open = self.open.close(reservation);
         for &m in &self.lanes[open.lane.0 as usize] {
             let meter = &mut self.meters[m as usize];
@@ -225,6 +249,7 @@ impl Ledger {
     /// # Panics
     /// If the reservation belongs to another ledger.
     pub fn release(&mut self, now: Tick, reservation: Reservation) {
+        let now = self.forward(now);
         let open = self.open.close(reservation);
         for &m in &self.lanes[open.lane.0 as usize] {
             let meter = &mut self.meters[m as usize];
@@ -241,15 +266,24 @@ impl Ledger {
     /// # Panics
     /// If the reservation belongs to another ledger.
     pub fn adopt(&mut self, now: Tick, reservation: &Reservation, news: &News) -> bool {
+        if news.limit == Some(0) {
+            // A limit of zero is how some providers say "no such quota", and then what remains of it says nothing either.
+            return false;
+        }
+        let now = self.forward(now);
         let (open, marks) = self.open.get(reservation);
         let Some(position) = self.meant_by(open.lane, news) else {
             return false;
         };
         let meter = &mut self.meters[self.lanes[open.lane.0 as usize][position] as usize];
+        // Up to now it drained at the old rate.
+        meter.advance(now);
         let lowered = news.limit.is_some_and(|limit| meter.lower_limit(limit));
         let foreign = news.remaining.map_or(0, |remaining| {
-            let limit = news.limit.unwrap_or_else(|| meter.limit());
-            let provider_used = limit
+            // What is left is compared with what is left here: a policy may be a share of the provider's limit, or a smaller burst.
+            let provider_used = meter
+                .capacity()
+                .min(meter.limit())
                 .saturating_sub(remaining)
                 .saturating_sub(news.rounding);
             meter.adopt(now, open.at, marks[position], provider_used)
@@ -259,6 +293,9 @@ impl Ledger {
     }
 
     /// Pauses the policies of a lane that count `unit` (`None`: all but slots) until `until`. Pauses only ever grow.
+    ///
+    /// # Panics
+    /// If the lane belongs to another ledger.
     pub fn pause(&mut self, lane: Lane, unit: Option<Unit>, until: Tick) {
         for &m in &self.lanes[lane.0 as usize] {
             let meter = &mut self.meters[m as usize];
@@ -270,6 +307,7 @@ impl Ledger {
 
     /// The state of every policy in every partition seen, in the plan's order.
     pub fn snapshot(&mut self, now: Tick) -> Vec<Status> {
+        let now = self.forward(now);
         let Self {
             plan,
             meters,
@@ -283,6 +321,7 @@ impl Ledger {
                 partition: meter.partition.clone(),
                 unit: meter.unit,
                 limit: meter.limit(),
+                capacity: meter.capacity(),
                 window: Duration::from_nanos(meter.window_nanos()),
                 used: meter.used(),
                 held: meter.held(),
@@ -299,6 +338,28 @@ impl Ledger {
     #[must_use]
     pub const fn open_reservations(&self) -> usize {
         self.open.len()
+    }
+
+    /// The earliest instant from `at` on at which every policy of the lane has room. One that has room now may be near its
+    /// window's boundary by then.
+    fn all_fit_from(&self, mut at: Tick, lane: Lane, amounts: &Amounts) -> Option<Tick> {
+        for _ in 0..Self::UNTIL_ROUNDS {
+            let before = at;
+            for &m in &self.lanes[lane.0 as usize] {
+                let meter = &self.meters[m as usize];
+                at = meter.fit(at, amounts.get(meter.unit))?;
+            }
+            if at == before {
+                break;
+            }
+        }
+        Some(at)
+    }
+
+    /// Time only moves forward: an earlier instant than the latest seen counts as that one.
+    fn forward(&mut self, now: Tick) -> Tick {
+        self.latest = self.latest.max(now);
+        self.latest
     }
 
     fn explain(&self, now: Tick, meter: u32, units: u64) -> Binding {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::{
     Booking, Policy, Shape, Tick, Unit,
     bucket::{Bucket, Rate},
-    decision::{Binding, Fit},
+    decision::Binding,
     sliding::{Sliding, Span},
     window::{Frame, Window},
 };
@@ -25,8 +25,8 @@ pub(crate) struct Meter {
     paced_until: Tick,
     next_paced: Tick,
     // Running totals that date the provider's news: see `mark`.
-    charged: u64,
-    foreign: u64,
+    charged: u128,
+    foreign: u128,
     news_sent: Tick,
 }
 
@@ -56,15 +56,15 @@ impl Meter {
         let quota = policy.quota();
         let (limit, window, margin) = (quota.limit(), quota.window_nanos(), policy.margin);
         let state = match quota.shape() {
-            Shape::Bucket { burst } => State::Bucket(
-                Rate {
+            Shape::Bucket { burst } => {
+                let rate = Rate {
                     limit,
                     burst: *burst,
                     window,
                     margin,
-                },
-                Bucket::default(),
-            ),
+                };
+                State::Bucket(rate, Bucket::idle(&rate))
+            }
             Shape::Window(anchor) => State::Window(
                 Frame {
                     limit,
@@ -126,24 +126,20 @@ impl Meter {
         }
     }
 
-    /// When `units` more fit.
-    pub(crate) fn fit(&mut self, now: Tick, units: u64) -> Fit {
-        self.advance(now);
-        let fit = match &self.state {
-            State::Bucket(rate, bucket) => bucket.fit(units, self.held, rate),
-            State::Window(frame, window) => window.fit(now, units, self.held, frame),
-            State::Sliding(span, sliding) => sliding.fit(units, self.held, span),
-            State::Slots(limit) if self.held.saturating_add(units) > *limit => Fit::OnSettle,
-            State::Slots(_) => Fit::Now,
-        };
-        let mut earliest = self.paused_until;
-        if earliest < self.paced_until {
-            earliest = earliest.max(self.next_paced);
+    /// The earliest instant from `from` on at which `units` more fit if nothing else is charged; `None` if that takes a
+    /// settlement. The state must have been advanced, to no later than `from`.
+    pub(crate) fn fit(&self, from: Tick, units: u64) -> Option<Tick> {
+        let from = from.max(self.held_back_until());
+        if units == 0 {
+            return Some(from);
         }
-        if earliest > now {
-            fit.max(Fit::At(earliest))
-        } else {
-            fit
+        match &self.state {
+            State::Bucket(rate, bucket) => {
+                bucket.fit(units, self.held, rate).map(|at| at.max(from))
+            }
+            State::Window(frame, window) => window.fit(from, units, self.held, frame),
+            State::Sliding(span, sliding) => sliding.fit(from, units, self.held, span),
+            State::Slots(limit) => (self.held.saturating_add(units) <= *limit).then_some(from),
         }
     }
 
@@ -155,8 +151,9 @@ impl Meter {
             self.charge(now, units, Some(seq));
         }
         if now < self.paced_until {
-            let gap =
-                u128::from(units) * u128::from(self.window_nanos()) / u128::from(self.limit());
+            // Rounded up, against the caller.
+            let gap = (u128::from(units) * u128::from(self.window_nanos()))
+                .div_ceil(u128::from(self.limit()));
             self.next_paced = now.plus_nanos(u64::try_from(gap).unwrap_or(u64::MAX));
         }
     }
@@ -200,11 +197,12 @@ impl Meter {
 
     /// The books as they stand, to be compared with the provider's later.
     pub(crate) fn mark(&self) -> Mark {
-        Mark(
-            i128::from(self.used()) + i128::from(self.held)
-                - i128::from(self.charged)
-                - i128::from(self.foreign),
-        )
+        Mark(i128::from(self.used()) + i128::from(self.held) - self.learned())
+    }
+
+    /// Everything charged so far, whoever used it.
+    fn learned(&self) -> i128 {
+        i128::try_from(self.charged + self.foreign).unwrap_or(i128::MAX)
     }
 
     /// Books what the provider counts and we do not: use by others. Returns the units booked.
@@ -218,11 +216,11 @@ impl Meter {
         }
         self.news_sent = sent;
         self.advance(now);
-        let ours = mark.0 + i128::from(self.charged) + i128::from(self.foreign);
+        let ours = mark.0 + self.learned();
         let foreign = u64::try_from(i128::from(provider_used) - ours).unwrap_or(0);
         if foreign > 0 {
             self.book(now, foreign, None);
-            self.foreign += foreign;
+            self.foreign += u128::from(foreign);
         }
         foreign
     }
@@ -250,13 +248,25 @@ impl Meter {
             policy: name.clone(),
             unit: self.unit,
             needed: units,
-            remaining: self
-                .capacity()
-                .saturating_sub(self.used())
-                .saturating_sub(self.held),
+            remaining: self.room(now),
             capacity: self.capacity(),
-            paused_until: (self.paused_until > now).then_some(self.paused_until),
+            paused_until: Some(self.held_back_until()).filter(|&until| until > now),
         }
+    }
+
+    /// Units that could be granted now if no 429 held them back.
+    fn room(&self, now: Tick) -> u64 {
+        match &self.state {
+            State::Bucket(rate, bucket) => bucket.room(self.held, rate),
+            State::Window(frame, window) => window.room(now, self.held, frame),
+            State::Sliding(span, sliding) => sliding.room(self.held, span),
+            State::Slots(limit) => limit.saturating_sub(self.held),
+        }
+    }
+
+    /// When the pause and the pacing after it next let a call through.
+    fn held_back_until(&self) -> Tick {
+        self.paused_until.max(self.next_paced.min(self.paced_until))
     }
 
     /// Units counted now, without those held in flight; above the limit when in debt.
@@ -300,16 +310,18 @@ impl Meter {
     }
 
     fn charge(&mut self, now: Tick, units: u64, seq: Option<u64>) {
-        self.charged = self.charged.saturating_add(units);
+        self.charged += u128::from(units);
         if units > 0 || seq.is_some() {
             self.book(now, units, seq);
         }
     }
 
     fn book(&mut self, now: Tick, units: u64, seq: Option<u64>) {
+        // An absurd usage must not overflow the books. Reservations are never cut: they fit.
+        let units = units.min(u64::MAX - self.used());
         match &mut self.state {
             State::Bucket(rate, bucket) => bucket.charge(units, seq, rate),
-            State::Window(frame, window) => window.charge(now, units, frame),
+            State::Window(frame, window) => window.charge(now, units, seq.is_some(), frame),
             State::Sliding(span, sliding) => sliding.charge(now, units, span),
             State::Slots(_) => {}
         }
@@ -318,7 +330,9 @@ impl Meter {
     fn close(&mut self, opened: Opened, refund: u64) {
         match &mut self.state {
             State::Bucket(rate, bucket) => bucket.settle(opened.seq, refund, rate),
-            State::Window(_, window) => window.refund(opened.at, refund),
+            State::Window(frame, window) => {
+                window.settle(opened.at, opened.units, refund, frame);
+            }
             State::Sliding(_, sliding) => sliding.refund(opened.at, refund),
             State::Slots(_) => {}
         }

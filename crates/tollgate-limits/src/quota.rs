@@ -76,8 +76,9 @@ impl Calendar {
         let first = self.boundaries[0];
         if next == 0 {
             let gap = first.as_nanos() - at.as_nanos();
-            let start = first.minus_nanos(gap.div_ceil(nominal).saturating_mul(nominal));
-            return (start, start.plus_nanos(nominal).min(first));
+            // The last boundary of those before the list that is later than `at`.
+            let end = first.minus_nanos((gap - 1) / nominal * nominal);
+            return (end.minus_nanos(nominal), end);
         }
         let start = self.boundaries[next - 1];
         if let Some(&end) = self.boundaries.get(next) {

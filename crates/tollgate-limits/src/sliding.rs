@@ -2,7 +2,7 @@
 
 use alloc::collections::VecDeque;
 
-use crate::{Tick, decision::Fit};
+use crate::Tick;
 
 /// Charges closer together than this part of the window share a cell and age out together, with the latest of them. It bounds
 /// the log at as many cells, and costs at most that part of the quota.
@@ -32,41 +32,46 @@ impl Sliding {
     /// Forgets what has aged out by `now`.
     pub(crate) fn advance(&mut self, now: Tick, span: &Span) {
         while let Some(cell) = self.cells.front()
-            && span.free_at(cell.last) <= now
+            && span.aged_out(cell.last, now)
         {
             self.used -= cell.units;
             self.cells.pop_front();
         }
     }
 
-    /// When `units` more fit beside `held` units in flight. The state must have been advanced.
-    pub(crate) fn fit(&self, units: u64, held: u64, span: &Span) -> Fit {
-        let wanted = units.saturating_add(held);
-        if wanted > span.limit {
-            return Fit::OnSettle;
-        }
-        let mut over = self.used.saturating_sub(span.limit - wanted);
+    /// The earliest instant from `from` on at which `units` more fit beside `held` units in flight; `None` if that takes a
+    /// settlement. The state must have been advanced.
+    pub(crate) fn fit(&self, from: Tick, units: u64, held: u64, span: &Span) -> Option<Tick> {
+        let room = span.limit.checked_sub(units.saturating_add(held))?;
+        let mut over = self.used.saturating_sub(room);
         if over == 0 {
-            return Fit::Now;
+            return Some(from);
         }
         for cell in &self.cells {
             over = over.saturating_sub(cell.units);
             if over == 0 {
-                return Fit::At(span.free_at(cell.last));
+                return Some(from.max(span.free_at(cell.last)));
             }
         }
-        Fit::OnSettle
+        None
+    }
+
+    /// Units that a call could take now.
+    pub(crate) const fn room(&self, held: u64, span: &Span) -> u64 {
+        span.limit.saturating_sub(self.used).saturating_sub(held)
     }
 
     pub(crate) fn charge(&mut self, now: Tick, units: u64, span: &Span) {
+        if units == 0 {
+            return;
+        }
         self.used += units;
         match self.cells.back_mut() {
-            // Time that seems to go back is charged at the latest time seen.
             Some(cell)
-                if now <= cell.last
+                if now == cell.last
                     || now.since(cell.first).as_nanos() < u128::from(span.window / CELLS) =>
             {
-                cell.last = cell.last.max(now);
+                cell.last = now;
                 cell.units += units;
             }
             _ => self.cells.push_back(Cell {
@@ -105,6 +110,11 @@ impl Sliding {
 impl Span {
     const fn free_at(&self, charged: Tick) -> Tick {
         charged.plus_nanos(self.window).plus_nanos(self.margin)
+    }
+
+    /// Counts the time elapsed, which cannot saturate as `free_at` does near the end of time.
+    const fn aged_out(&self, charged: Tick, now: Tick) -> bool {
+        now.since(charged).as_nanos() >= self.window as u128 + self.margin as u128
     }
 }
 

@@ -1,0 +1,102 @@
+//! `Node`: a place in a JSON document that somebody wants to hear about, with the places below it.
+
+/// One place in a document. Dialects write their wanted paths down as a tree of these, in `static`s.
+///
+/// `L` is what the reader's [`Sink`](super::Sink) is told about the place. A place can be a scalar, an object and a list at once, because providers
+/// use one key for several forms (`content` is a string or a list of parts).
+#[derive(Clone, Copy)]
+pub(crate) struct Node<L: 'static> {
+    pub(super) leaf: Option<L>,
+    pub(super) take: Take,
+    pub(super) keys: &'static [(&'static str, Self)],
+    pub(super) items: Option<&'static Self>,
+    pub(super) deep: bool,
+}
+
+/// What is done with a string at a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Take {
+    /// It is passed over.
+    Skip,
+    /// Its decoded length is reported, piece by piece.
+    Measure,
+    /// It is decoded and reported whole, cut at so many bytes.
+    Keep(u16),
+}
+
+impl<L: Copy> Node<L> {
+    /// A place of no interest in itself, to which `keys` or `items` are added.
+    pub(crate) const fn new() -> Self {
+        Self {
+            leaf: None,
+            take: Take::Skip,
+            keys: &[],
+            items: None,
+            deep: false,
+        }
+    }
+
+    /// Numbers and literals here, and the opening and closing of a list or object, are reported as `leaf`; strings are not.
+    pub(crate) const fn mark(leaf: L) -> Self {
+        Self {
+            leaf: Some(leaf),
+            ..Self::new()
+        }
+    }
+
+    /// As `mark`; of a string, the decoded length is reported.
+    pub(crate) const fn measure(leaf: L) -> Self {
+        Self {
+            leaf: Some(leaf),
+            take: Take::Measure,
+            ..Self::new()
+        }
+    }
+
+    /// As `mark`; a string is reported decoded, and cut at `limit` bytes.
+    pub(crate) const fn keep(leaf: L, limit: u16) -> Self {
+        assert!(limit as usize <= super::HELD);
+        Self {
+            leaf: Some(leaf),
+            take: Take::Keep(limit),
+            ..Self::new()
+        }
+    }
+
+    /// As `measure`, for everything below this place too, names of keys included.
+    pub(crate) const fn deep(leaf: L) -> Self {
+        Self {
+            deep: true,
+            ..Self::measure(leaf)
+        }
+    }
+
+    /// The same place, with these keys when it is an object.
+    pub(crate) const fn keys(self, keys: &'static [(&'static str, Self)]) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// The same place, with these items when it is a list.
+    pub(crate) const fn items(self, items: &'static Self) -> Self {
+        Self {
+            items: Some(items),
+            ..self
+        }
+    }
+
+    /// The place under `key`.
+    pub(super) fn child(&'static self, key: &[u8]) -> Option<&'static Self> {
+        if self.deep {
+            return Some(self);
+        }
+        self.keys
+            .iter()
+            .find(|(name, _)| name.as_bytes() == key)
+            .map(|(_, node)| node)
+    }
+
+    /// The place of every item.
+    pub(super) fn item(&'static self) -> Option<&'static Self> {
+        if self.deep { Some(self) } else { self.items }
+    }
+}

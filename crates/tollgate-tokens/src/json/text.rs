@@ -1,0 +1,195 @@
+//! Reading of JSON strings: skipped, measured or kept, with escapes resolved across the borders of pieces.
+
+use memchr::memchr2;
+
+use super::{Reader, Sink, State, node::Take};
+
+/// What a string is: a key or a value, and what is done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) key: bool,
+    pub(super) take: Take,
+}
+
+/// How much of an escape has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Escape {
+    /// The backslash.
+    Begun,
+    /// `\u` and so many hexadecimal digits, which make this value.
+    Hex(u8, u16),
+}
+
+impl<L: Copy> Reader<L> {
+    /// Reads on inside a string, from `start` to its end, its next escape or the end of the piece; returns where it stopped.
+    pub(super) fn read_text(
+        &mut self,
+        part: Part,
+        piece: &[u8],
+        start: usize,
+        sink: &mut impl Sink<L>,
+    ) -> usize {
+        let rest = &piece[start..];
+        let run = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+        let text = &rest[..run];
+        match rest.get(run) {
+            Some(b'"') => self.end_text(part, text, sink),
+            Some(_) => {
+                self.take_text(part, text, sink);
+                self.state = State::Escape(part, Escape::Begun);
+            }
+            None => self.take_text(part, text, sink),
+        }
+        // One byte more: the quote or the backslash.
+        (start + run + 1).min(piece.len())
+    }
+
+    pub(super) fn read_escape(
+        &mut self,
+        part: Part,
+        escape: Escape,
+        byte: u8,
+        sink: &mut impl Sink<L>,
+    ) -> State {
+        let (read, value) = match (escape, byte) {
+            (Escape::Begun, b'u') => return State::Escape(part, Escape::Hex(0, 0)),
+            (Escape::Begun, _) => {
+                let Some(plain) = unescape(byte) else {
+                    return State::Broken;
+                };
+                self.take_text(part, &[plain], sink);
+                return State::Text(part);
+            }
+            (Escape::Hex(read, value), _) => (read, value),
+        };
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            b'A'..=b'F' => byte - b'A' + 10,
+            _ => return State::Broken,
+        };
+        let value = value << 4 | u16::from(digit);
+        if read < 3 {
+            return State::Escape(part, Escape::Hex(read + 1, value));
+        }
+        self.take_unit(part, value, sink);
+        State::Text(part)
+    }
+
+    /// Takes one UTF-16 code unit of a string.
+    fn take_unit(&mut self, part: Part, unit: u16, sink: &mut impl Sink<L>) {
+        let Take::Keep(_) = part.take else {
+            if let (Take::Measure, Some(leaf)) = (part.take, self.leaf()) {
+                sink.text(leaf, utf8_len(unit), false);
+            }
+            return;
+        };
+        match (self.high.take(), unit) {
+            (Some(high), 0xDC00..=0xDFFF) => {
+                let code = 0x10000 + (u32::from(high - 0xD800) << 10) + u32::from(unit - 0xDC00);
+                self.take_char(
+                    part,
+                    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
+                    sink,
+                );
+            }
+            (lone, _) => {
+                if lone.is_some() {
+                    self.take_char(part, char::REPLACEMENT_CHARACTER, sink);
+                }
+                match unit {
+                    0xD800..=0xDBFF => self.high = Some(unit),
+                    _ => {
+                        let char =
+                            char::from_u32(unit.into()).unwrap_or(char::REPLACEMENT_CHARACTER);
+                        self.take_char(part, char, sink);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_char(&mut self, part: Part, char: char, sink: &mut impl Sink<L>) {
+        self.take_text(part, char.encode_utf8(&mut [0; 4]).as_bytes(), sink);
+    }
+
+    /// Takes a run of decoded text.
+    fn take_text(&mut self, part: Part, text: &[u8], sink: &mut impl Sink<L>) {
+        match part.take {
+            Take::Skip => {}
+            Take::Measure => {
+                if let Some(leaf) = self.leaf() {
+                    sink.text(leaf, text.len() as u64, false);
+                }
+            }
+            Take::Keep(limit) => {
+                if !text.is_empty() && self.high.take().is_some() {
+                    self.hold(
+                        char::REPLACEMENT_CHARACTER
+                            .encode_utf8(&mut [0; 4])
+                            .as_bytes(),
+                        limit.into(),
+                    );
+                }
+                self.hold(text, limit.into());
+            }
+        }
+    }
+
+    /// Takes the last run of a string.
+    fn end_text(&mut self, part: Part, text: &[u8], sink: &mut impl Sink<L>) {
+        let Take::Keep(limit) = part.take else {
+            if let (Take::Measure, Some(leaf)) = (part.take, self.leaf()) {
+                sink.text(leaf, text.len() as u64, true);
+            }
+            self.state = if part.key { State::Colon } else { self.after() };
+            return;
+        };
+        let limit = usize::from(limit);
+        // A string that lies whole within one piece is not copied.
+        let direct = self.held.is_empty() && self.high.is_none() && text.len() <= limit;
+        if !direct {
+            if self.high.take().is_some() {
+                self.take_char(part, char::REPLACEMENT_CHARACTER, sink);
+            }
+            self.take_text(part, text, sink);
+        }
+        let whole = !self.overflow;
+        let string = if direct { text } else { &self.held };
+        if part.key {
+            self.place = self
+                .top()
+                .filter(|_| whole)
+                .and_then(|node| node.child(string));
+            self.held.clear();
+            self.overflow = false;
+            self.state = State::Colon;
+        } else {
+            if let Some(leaf) = self.leaf() {
+                sink.string(leaf, string, whole);
+            }
+            self.state = self.after();
+        }
+    }
+}
+
+fn unescape(byte: u8) -> Option<u8> {
+    match byte {
+        b'"' | b'\\' | b'/' => Some(byte),
+        b'b' => Some(8),
+        b'f' => Some(12),
+        b'n' => Some(b'\n'),
+        b'r' => Some(b'\r'),
+        b't' => Some(b'\t'),
+        _ => None,
+    }
+}
+
+/// UTF-8 bytes of one UTF-16 code unit. Each half of a surrogate pair counts as half of the pair's four bytes.
+fn utf8_len(unit: u16) -> u64 {
+    match unit {
+        0..=0x7F => 1,
+        0x80..=0x7FF | 0xD800..=0xDFFF => 2,
+        _ => 3,
+    }
+}

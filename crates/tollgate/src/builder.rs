@@ -1,0 +1,241 @@
+//! `Tollgate` and its `Builder`: catalog, limits, retries and telemetry put together.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use tollgate_gate::{Gate, Recorder, Store};
+use tollgate_http::{Exchange, Settings};
+use tollgate_limits::Plan;
+use tollgate_tokens::{Catalog, PolicySpec, Warning};
+
+use crate::{ConfigError, config, policy::policy};
+
+/// A gate with everything that a call passes through. Clones, and all clients wrapped by them, share its quotas.
+#[derive(Clone, Debug)]
+pub struct Tollgate {
+    exchange: Exchange,
+    warnings: Arc<[Warning]>,
+}
+
+impl Tollgate {
+    /// The published limits of one provider of the catalog, which is also assumed for hosts that the catalog does not know.
+    ///
+    /// # Errors
+    /// If the catalog has no provider of that name.
+    pub fn preset(provider: &str) -> Result<Builder, ConfigError> {
+        let builder = Self::builder();
+        builder.known(provider)?;
+        Ok(builder.provider(provider))
+    }
+
+    /// No limits, until some are added.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// The configuration of a `tollgate.toml`.
+    ///
+    /// # Errors
+    /// With line, column and the allowed values, if the text is not a configuration.
+    pub fn from_toml(text: &str) -> Result<Builder, ConfigError> {
+        config::read(text)
+    }
+
+    /// As [`Tollgate::from_toml`], from a file.
+    ///
+    /// # Errors
+    /// As there, or if the file cannot be read.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Builder, ConfigError> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::file(path, &error))?;
+        Self::from_toml(&text)
+    }
+
+    /// The gate, to look at or to use without HTTP.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        self.exchange.gate()
+    }
+
+    /// What adapters run calls through.
+    #[must_use]
+    pub const fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// What is odd about the limits, such as more requests than tokens per minute.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// The client with this gate in front of it.
+    #[cfg(feature = "reqwest")]
+    #[must_use]
+    pub fn wrap(&self, client: reqwest::Client) -> reqwest_middleware::ClientWithMiddleware {
+        reqwest_middleware::ClientBuilder::new(client).with(self.middleware()).build()
+    }
+
+    /// The middleware, for a client that has others too; put it last.
+    #[cfg(feature = "reqwest")]
+    #[must_use]
+    pub fn middleware(&self) -> tollgate_reqwest::TollgateMiddleware {
+        tollgate_reqwest::TollgateMiddleware::new(self.exchange.clone())
+    }
+
+    /// The layer for a tower client.
+    #[cfg(feature = "tower")]
+    #[must_use]
+    pub fn layer(&self) -> tollgate_tower::TollgateLayer {
+        tollgate_tower::TollgateLayer::new(self.exchange.clone())
+    }
+}
+
+/// What a [`Tollgate`] is made of.
+#[derive(Debug)]
+#[must_use = "call `build`"]
+pub struct Builder {
+    pub(crate) catalog: Catalog,
+    pub(crate) settings: Settings,
+    pub(crate) default_provider: Option<String>,
+    limits: BTreeMap<String, Limits>,
+    policies: Vec<PolicySpec>,
+    recorder: Option<Arc<dyn Recorder>>,
+    store: Option<Arc<dyn Store>>,
+    queue_limit: Option<usize>,
+}
+
+/// Which limits of a provider are in force.
+#[derive(Debug)]
+enum Limits {
+    Catalog { tier: Option<String> },
+    Own(Vec<PolicySpec>),
+}
+
+impl Builder {
+    fn new() -> Self {
+        Self {
+            catalog: Catalog::builtin(),
+            settings: Settings::default(),
+            default_provider: None,
+            limits: BTreeMap::new(),
+            policies: Vec::new(),
+            recorder: None,
+            store: None,
+            queue_limit: None,
+        }
+    }
+
+    /// Enforces the catalog's limits of a provider, those of its assumed tier included. The first provider named is also assumed for
+    /// hosts that the catalog does not know.
+    pub fn provider(self, name: impl Into<String>) -> Self {
+        self.with_limits(name.into(), Limits::Catalog { tier: None })
+    }
+
+    /// Enforces the catalog's limits of a provider for an account in `tier`.
+    pub fn tier(self, name: impl Into<String>, tier: impl Into<String>) -> Self {
+        self.with_limits(name.into(), Limits::Catalog { tier: Some(tier.into()) })
+    }
+
+    /// Enforces these limits for a provider instead of the catalog's.
+    pub fn limits(self, provider: impl Into<String>, limits: impl IntoIterator<Item = PolicySpec>) -> Self {
+        self.with_limits(provider.into(), Limits::Own(limits.into_iter().collect()))
+    }
+
+    /// Adds a policy over the calls to all providers, such as a budget.
+    pub fn policy(mut self, spec: PolicySpec) -> Self {
+        self.policies.push(spec);
+        self
+    }
+
+    /// Replaces the catalog.
+    pub fn catalog(mut self, catalog: Catalog) -> Self {
+        self.catalog = catalog;
+        self
+    }
+
+    /// How calls are retried, and other settings of the exchange.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Receives every event.
+    pub fn recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
+    /// Keeps the ledger elsewhere, so that many processes share it.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// The most calls that may wait; see [`tollgate_gate::GateBuilder::queue_limit`].
+    pub const fn queue_limit(mut self, calls: usize) -> Self {
+        self.queue_limit = Some(calls);
+        self
+    }
+
+    /// Puts it together.
+    ///
+    /// # Errors
+    /// If a provider or tier is not in the catalog, or a limit cannot work.
+    pub fn build(self) -> Result<Tollgate, ConfigError> {
+        let mut policies = Vec::new();
+        let mut in_force = BTreeMap::new();
+        let mut warnings = Vec::new();
+        for (name, limits) in &self.limits {
+            self.known(name)?;
+            let specs = match (limits, self.catalog.provider(name)) {
+                (Limits::Own(specs), _) => specs.clone(),
+                (Limits::Catalog { tier }, Some(provider)) => provider.policies(tier.as_deref())?,
+                (Limits::Catalog { .. }, None) => Vec::new(),
+            };
+            warnings.extend(PolicySpec::check(&specs));
+            for spec in &specs {
+                policies.push(policy(Some(name), spec)?);
+            }
+            in_force.insert(name.clone(), specs);
+        }
+        for spec in &self.policies {
+            policies.push(policy(None, spec)?);
+        }
+        // Charge rules are kept per provider; policies over all calls belong to each of them, and to the unknown one.
+        for name in self.catalog.providers().map(|provider| provider.name.clone()).chain([String::new()]) {
+            in_force.entry(name).or_default().extend(self.policies.iter().cloned());
+        }
+        let plan = Plan::new(policies).map_err(ConfigError::plan)?;
+        let mut gate = Gate::builder(plan);
+        if let Some(recorder) = self.recorder {
+            gate = gate.recorder(recorder);
+        }
+        if let Some(store) = self.store {
+            gate = gate.store(store);
+        }
+        if let Some(calls) = self.queue_limit {
+            gate = gate.queue_limit(calls);
+        }
+        let settings = match self.default_provider {
+            Some(name) => self.settings.provider(name),
+            None => self.settings,
+        };
+        let exchange = Exchange::new(gate.build(), self.catalog, &in_force, settings);
+        Ok(Tollgate { exchange, warnings: warnings.into() })
+    }
+
+    pub(crate) fn known(&self, provider: &str) -> Result<(), ConfigError> {
+        if self.catalog.provider(provider).is_some() {
+            return Ok(());
+        }
+        Err(ConfigError::unknown_provider(provider, self.catalog.providers().map(|provider| provider.name.clone())))
+    }
+
+    fn with_limits(mut self, provider: String, limits: Limits) -> Self {
+        self.default_provider.get_or_insert_with(|| provider.clone());
+        self.limits.insert(provider, limits);
+        self
+    }
+}
