@@ -95,7 +95,7 @@ pub(crate) struct Inner {
     pub(crate) rearm: Notify,
     pub(crate) store: Option<Arc<dyn Store>>,
     core: Mutex<Core>,
-    recorder: Option<Arc<dyn Recorder>>,
+    recorders: Vec<Arc<dyn Recorder>>,
     queue_limit: usize,
 }
 
@@ -104,16 +104,16 @@ pub(crate) struct Inner {
 #[must_use = "call `build`"]
 pub struct GateBuilder {
     plan: Plan,
-    recorder: Option<Arc<dyn Recorder>>,
+    recorders: Vec<Arc<dyn Recorder>>,
     store: Option<Arc<dyn Store>>,
     started_at: Option<SystemTime>,
     queue_limit: usize,
 }
 
 impl GateBuilder {
-    /// Receives every event. Default: nobody.
+    /// Receives every event, beside those added before. Default: nobody does.
     pub fn recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
-        self.recorder = Some(recorder);
+        self.recorders.push(recorder);
         self
     }
 
@@ -141,7 +141,7 @@ impl GateBuilder {
     pub fn build(self) -> Gate {
         let Self {
             plan,
-            recorder,
+            recorders,
             store,
             started_at,
             queue_limit,
@@ -154,7 +154,7 @@ impl GateBuilder {
                 rearm: Notify::new(),
                 store,
                 core,
-                recorder,
+                recorders,
                 queue_limit,
             }),
         }
@@ -172,7 +172,7 @@ impl Gate {
     pub const fn builder(plan: Plan) -> GateBuilder {
         GateBuilder {
             plan,
-            recorder: None,
+            recorders: Vec::new(),
             store: None,
             started_at: None,
             queue_limit: usize::MAX,
@@ -247,9 +247,9 @@ impl Gate {
         }
     }
 
-    /// Hands an event to the recorder, if there is one. For drivers above the gate, which know of sends and retries.
+    /// Hands an event to the recorders. For drivers above the gate, which know of sends and retries.
     pub fn record(&self, event: &Event<'_>) {
-        if let Some(recorder) = &self.inner.recorder {
+        for recorder in &self.inner.recorders {
             recorder.record(event);
         }
     }

@@ -1,38 +1,34 @@
 //! `Queue`: who waits, in which order, until when. Pure: no clock, no lock, no tasks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 use std::task::Waker;
 
-use tollgate_limits::{Amounts, Labels, Lane, Tick};
+use tollgate_limits::{Amounts, Labels, Lane, Tick, Wait};
 
 /// First in, first out within a lane; lanes are asked in the order of their heads. Every operation is O(log waiters).
 #[derive(Debug)]
 pub(crate) struct Queue<G> {
-    lanes: BTreeMap<Lane, BTreeSet<Ticket>>,
-    heads: BTreeSet<(Ticket, Lane)>,
-    deadlines: BTreeSet<(Tick, Ticket)>,
-    waiters: BTreeMap<Ticket, Waiter<G>>,
+    lanes: BTreeMap<Lane, BTreeSet<Place>>,
+    // The first of each lane.
+    heads: BTreeSet<Place>,
+    deadlines: BTreeSet<(Tick, Place)>,
+    waiters: BTreeMap<Place, Waiter<G>>,
     waiting: usize,
+    next_stay: u64,
 }
 
-/// A call's place in the queue: by priority, then first come, first served. A call that is sent again keeps its ticket.
+/// A call's place in the queue. Earlier tickets go first; a call that is sent again keeps its ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket {
-    pub(crate) priority: Priority,
-    pub(crate) number: u64,
-}
+pub struct Ticket(pub(crate) u64);
 
-/// Which calls go first among those that wait for the same quota. Strict: a lower class waits while a higher one has calls waiting.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Priority {
-    /// Somebody is waiting for the answer.
-    High,
-    /// The default.
-    #[default]
-    Normal,
-    /// Work that can wait, such as batches.
-    Low,
+/// One stay in the queue, never used again. A ticket is not enough to know it by: two hedged attempts can hold the same one, and a
+/// call that gave up can come back with its own while an answer to the first attempt is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) ticket: Ticket,
+    stay: u64,
 }
 
 #[derive(Debug)]
@@ -42,8 +38,20 @@ pub(crate) struct Waiter<G> {
     pub(crate) amounts: Amounts,
     pub(crate) deadline: Option<Tick>,
     pub(crate) waker: Option<Waker>,
+    /// What a store has said of it.
+    pub(crate) told: Option<Told>,
     // What the gate has answered, until the caller fetches it.
     answer: Option<G>,
+}
+
+/// A store's answer to a call that has to wait.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) wait: Wait,
+    /// It is asked again from then on, or after a settlement.
+    pub(crate) again: Tick,
+    /// Settlements when it was asked.
+    pub(crate) settlements: u64,
 }
 
 impl<G> Default for Queue<G> {
@@ -54,6 +62,7 @@ impl<G> Default for Queue<G> {
             deadlines: BTreeSet::new(),
             waiters: BTreeMap::new(),
             waiting: 0,
+            next_stay: 0,
         }
     }
 }
@@ -72,8 +81,14 @@ impl<G> Waiter<G> {
             amounts,
             deadline,
             waker: Some(waker),
+            told: None,
             answer: None,
         }
+    }
+
+    /// What it was answered and has not fetched.
+    pub(crate) fn into_answer(self) -> Option<G> {
+        self.answer
     }
 }
 
@@ -83,54 +98,67 @@ impl<G> Queue<G> {
         self.waiting
     }
 
-    pub(crate) fn enqueue(&mut self, ticket: Ticket, waiter: Waiter<G>) {
-        let lane = self.lanes.entry(waiter.lane).or_default();
-        if let Some(head) = lane.first() {
-            self.heads.remove(&(*head, waiter.lane));
+    pub(crate) fn enqueue(&mut self, ticket: Ticket, waiter: Waiter<G>) -> Place {
+        let place = Place {
+            ticket,
+            stay: self.next_stay,
+        };
+        self.next_stay += 1;
+        let line = self.lanes.entry(waiter.lane).or_default();
+        if let Some(head) = line.first() {
+            self.heads.remove(head);
         }
-        lane.insert(ticket);
-        self.heads
-            .extend(lane.first().map(|head| (*head, waiter.lane)));
+        line.insert(place);
+        self.heads.extend(line.first());
         self.deadlines
-            .extend(waiter.deadline.map(|deadline| (deadline, ticket)));
-        self.waiters.insert(ticket, waiter);
+            .extend(waiter.deadline.map(|deadline| (deadline, place)));
+        self.waiters.insert(place, waiter);
         self.waiting += 1;
+        place
     }
 
-    /// The first waiting call of the lane whose head comes next after `after`.
-    pub(crate) fn head_after(&self, after: Option<Ticket>) -> Option<(Ticket, &Waiter<G>)> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let (ticket, _) = match after {
-            // A lane number above all others, so that the same ticket is not met twice.
-            Some(after) => self
-                .heads
-                .range((Excluded((after, Lane::LAST)), Unbounded))
-                .next()?,
+    /// The lanes' first waiting calls that come after `after`, in order: the next one.
+    pub(crate) fn head_after(&self, after: Option<Place>) -> Option<(Place, &Waiter<G>)> {
+        let place = *match after {
+            Some(after) => self.heads.range((Excluded(after), Unbounded)).next()?,
             None => self.heads.first()?,
         };
-        Some((*ticket, &self.waiters[ticket]))
+        Some((place, &self.waiters[&place]))
+    }
+
+    /// The lanes' first waiting calls, in order.
+    pub(crate) fn heads(&self) -> impl Iterator<Item = &Waiter<G>> {
+        self.heads.iter().map(|place| &self.waiters[place])
+    }
+
+    /// Whether it is the first of its lane.
+    pub(crate) fn is_head(&self, place: Place) -> bool {
+        self.heads.contains(&place)
     }
 
     /// The earliest deadline of a waiting call.
-    pub(crate) fn first_deadline(&self) -> Option<(Tick, Ticket)> {
+    pub(crate) fn first_deadline(&self) -> Option<(Tick, Place)> {
         self.deadlines.first().copied()
     }
 
-    pub(crate) fn get(&self, ticket: Ticket) -> Option<&Waiter<G>> {
-        self.waiters.get(&ticket)
+    /// A call that waits and has no answer yet.
+    pub(crate) fn get_mut(&mut self, place: Place) -> Option<&mut Waiter<G>> {
+        self.waiters
+            .get_mut(&place)
+            .filter(|waiter| waiter.answer.is_none())
     }
 
     /// Answers a waiting call; it no longer stands in line. Returns whom to wake.
-    pub(crate) fn answer(&mut self, ticket: Ticket, answer: G) -> Option<Waker> {
-        self.leave_line(ticket);
-        let waiter = self.waiters.get_mut(&ticket)?;
+    pub(crate) fn answer(&mut self, place: Place, answer: G) -> Option<Waker> {
+        self.leave_line(place);
+        let waiter = self.waiters.get_mut(&place)?;
         waiter.answer = Some(answer);
         waiter.waker.take()
     }
 
     /// Takes the answer of a call, if it has one, and forgets the call; otherwise remembers whom to wake.
-    pub(crate) fn fetch(&mut self, ticket: Ticket, waker: &Waker) -> Option<G> {
-        let waiter = self.waiters.get_mut(&ticket)?;
+    pub(crate) fn fetch(&mut self, place: Place, waker: &Waker) -> Option<G> {
+        let waiter = self.waiters.get_mut(&place)?;
         if waiter.answer.is_none() {
             match &mut waiter.waker {
                 Some(known) if known.will_wake(waker) => {}
@@ -138,13 +166,13 @@ impl<G> Queue<G> {
             }
             return None;
         }
-        self.waiters.remove(&ticket)?.answer
+        self.waiters.remove(&place)?.answer
     }
 
-    /// Forgets a call whose caller went away, with the answer it has not fetched.
-    pub(crate) fn cancel(&mut self, ticket: Ticket) -> Option<G> {
-        self.leave_line(ticket);
-        self.waiters.remove(&ticket)?.answer
+    /// Forgets a call whose caller went away; it may have been answered and not have fetched it.
+    pub(crate) fn cancel(&mut self, place: Place) -> Option<Waiter<G>> {
+        self.leave_line(place);
+        self.waiters.remove(&place)
     }
 
     /// Everybody who waits, to be woken when the driver is gone.
@@ -155,27 +183,23 @@ impl<G> Queue<G> {
             .collect()
     }
 
-    fn leave_line(&mut self, ticket: Ticket) {
-        let Some(waiter) = self
-            .waiters
-            .get(&ticket)
-            .filter(|waiter| waiter.answer.is_none())
-        else {
+    fn leave_line(&mut self, place: Place) {
+        let Some(waiter) = self.get_mut(place) else {
             return;
         };
-        if let Some(deadline) = waiter.deadline {
-            self.deadlines.remove(&(deadline, ticket));
+        let (lane, deadline) = (waiter.lane, waiter.deadline);
+        if let Some(deadline) = deadline {
+            self.deadlines.remove(&(deadline, place));
         }
-        let lane = waiter.lane;
         self.waiting -= 1;
         let Some(line) = self.lanes.get_mut(&lane) else {
             return;
         };
-        self.heads.remove(&(ticket, lane));
-        line.remove(&ticket);
+        self.heads.remove(&place);
+        line.remove(&place);
         match line.first() {
             Some(head) => {
-                self.heads.insert((*head, lane));
+                self.heads.insert(*head);
             }
             None => {
                 self.lanes.remove(&lane);

@@ -49,24 +49,48 @@ enum Ending {
 impl<B> SettleBody<B> {
     /// A body whose call has been settled already.
     pub(crate) fn settled(prefix: Bytes, inner: B) -> Self {
-        Self { prefix: Some(prefix).filter(|prefix| !prefix.is_empty()), inner, tail: None }
+        Self {
+            prefix: Some(prefix).filter(|prefix| !prefix.is_empty()),
+            inner,
+            tail: None,
+        }
     }
 
     /// A body that settles the call.
     pub(crate) fn new(inner: B, headers: &HeaderMap, trip: Trip, mut permit: Permit) -> Self {
-        let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+        let text = |name| {
+            headers
+                .get(name)
+                .and_then(|value: &http::HeaderValue| value.to_str().ok())
+        };
         let framing = Framing::of(text(CONTENT_TYPE));
-        let encoding = text(CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+        let encoding =
+            text(CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity"));
         if let Some(encoding) = encoding {
-            span::warn(&trip.call.span, &Warning::UnreadableEncoding { encoding: encoding.into() });
+            span::warn(
+                &trip.call.span,
+                &Warning::UnreadableEncoding {
+                    encoding: encoding.into(),
+                },
+            );
         }
         let dialect = trip.call.dialect.unwrap_or(Dialect::Generic);
         let readable = encoding.is_none() && trip.call.dialect.is_some();
         // The work is being done from here on: whatever happens, it is charged.
         permit.mark_sent();
         let scanner = readable.then(|| UsageScanner::new(dialect, framing));
-        let tail = Tail { trip, permit, dialect, scanner, stream: framing != Framing::Json };
-        Self { prefix: None, inner, tail: Some(Box::new(tail)) }
+        let tail = Tail {
+            trip,
+            permit,
+            dialect,
+            scanner,
+            stream: framing != Framing::Json,
+        };
+        Self {
+            prefix: None,
+            inner,
+            tail: Some(Box::new(tail)),
+        }
     }
 
     fn end(&mut self, ending: Ending) {
@@ -80,7 +104,10 @@ impl<B: Body<Data = Bytes> + Unpin> Body for SettleBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         if let Some(prefix) = self.prefix.take() {
             return Poll::Ready(Some(Ok(Frame::data(prefix))));
         }
@@ -133,17 +160,28 @@ impl<B> Drop for SettleBody<B> {
 
 impl<B> fmt::Debug for SettleBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SettleBody").field("open", &self.tail.is_some()).finish_non_exhaustive()
+        f.debug_struct("SettleBody")
+            .field("open", &self.tail.is_some())
+            .finish_non_exhaustive()
     }
 }
 
 impl Tail {
     fn settle(self, ending: Ending) {
-        let Self { trip, permit, dialect, scanner, stream } = self;
+        let Self {
+            trip,
+            permit,
+            dialect,
+            scanner,
+            stream,
+        } = self;
         let Some(scan) = scanner.map(UsageScanner::finish) else {
             let reserved = *permit.reserved();
             permit.settle(&reserved, Source::Kept);
-            trip.finish(&End { error: ending.error(), ..End::default() });
+            trip.finish(&End {
+                error: ending.error(),
+                ..End::default()
+            });
             return;
         };
         for warning in &scan.warnings {
@@ -156,7 +194,9 @@ impl Tail {
             let verdict = stream_verdict(body_error);
             error = Some(verdict.scope.as_str());
             if verdict.pauses_quota() {
-                let pause = verdict.retry_after.unwrap_or_else(|| trip.exchange.first_delay());
+                let pause = verdict
+                    .retry_after
+                    .unwrap_or_else(|| trip.exchange.first_delay());
                 permit.pause(unit_of(verdict.scope), pause);
             }
         } else if ending == Ending::Complete && stream && !scan.complete {
@@ -165,17 +205,28 @@ impl Tail {
         match used {
             Some(used) => {
                 let amounts = trip.call.profile.rules.settle(&used, trip.call.cost(&used));
-                trip.call.span.in_scope(|| permit.settle(&amounts, source(reported)));
+                trip.call
+                    .span
+                    .in_scope(|| permit.settle(&amounts, source(reported)));
             }
             None => {
                 let reserved = *permit.reserved();
-                trip.call.span.in_scope(|| permit.settle(&reserved, Source::Kept));
+                trip.call
+                    .span
+                    .in_scope(|| permit.settle(&reserved, Source::Kept));
             }
         }
         if reported && let Some(usage) = &scan.usage {
-            trip.exchange.estimator().learn(&trip.call.descriptor, usage);
+            trip.exchange
+                .estimator()
+                .learn(&trip.call.descriptor, usage);
         }
-        trip.finish(&End { usage: scan.usage, cost, scan: Some(&scan), error });
+        trip.finish(&End {
+            usage: scan.usage,
+            cost,
+            scan: Some(&scan),
+            error,
+        });
     }
 }
 
@@ -190,18 +241,30 @@ impl Ending {
 }
 
 /// What to charge, and whether it is the provider's own final word. `None`: nobody knows, and the reservation is kept.
-fn used(scan: &Scan, dialect: Dialect, ending: Ending, stream: bool, expected_input: u64) -> (Option<Usage>, bool) {
+fn used(
+    scan: &Scan,
+    dialect: Dialect,
+    ending: Ending,
+    stream: bool,
+    expected_input: u64,
+) -> (Option<Usage>, bool) {
     // Three bytes to a token: most text has more, so this is against the caller.
     let passed = scan.text_bytes.div_ceil(3);
     match scan.usage {
         Some(usage) if scan.complete => (Some(usage), true),
         // The first event has the input, and a placeholder for the output; the last one never came.
-        Some(usage) if stream && dialect == Dialect::Anthropic => {
-            (Some(Usage { output: usage.output.max(passed), ..usage }), false)
-        }
+        Some(usage) if stream && dialect == Dialect::Anthropic => (
+            Some(Usage {
+                output: usage.output.max(passed),
+                ..usage
+            }),
+            false,
+        ),
         Some(usage) => (Some(usage), false),
         // A stream shows what was generated; of a document cut short nobody knows how long it was.
-        None if stream || ending == Ending::Complete => (Some(Usage::new(expected_input, passed)), false),
+        None if stream || ending == Ending::Complete => {
+            (Some(Usage::new(expected_input, passed)), false)
+        }
         None => (None, false),
     }
 }

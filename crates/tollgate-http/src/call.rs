@@ -7,11 +7,7 @@ use tollgate_gate::{Amounts, Labels};
 use tollgate_tokens::{Cost, Descriptor, Dialect, Price, Usage, describe};
 
 use crate::{
-    CallOptions, Exchange, Refused,
-    charge::Expected,
-    error::Limit,
-    exchange::Profile,
-    span,
+    CallOptions, Exchange, Refused, charge::Expected, error::Limit, exchange::Profile, span,
 };
 
 /// Where a request goes: all that is read of its URL, which may carry keys elsewhere.
@@ -29,7 +25,11 @@ impl<'a> Target<'a> {
     /// The target of a URI; empty where it names no host.
     #[must_use]
     pub fn of(uri: &'a http::Uri) -> Self {
-        Self { host: uri.host().unwrap_or_default(), port: uri.authority().and_then(Authority::port_u16), path: uri.path() }
+        Self {
+            host: uri.host().unwrap_or_default(),
+            port: uri.authority().and_then(Authority::port_u16),
+            path: uri.path(),
+        }
     }
 }
 
@@ -49,7 +49,12 @@ pub(crate) struct Call {
 
 impl Call {
     /// Reads a request: dialect, model, caps and prompt sizes, and from the catalog what that model is charged.
-    pub(crate) fn describe(exchange: &Exchange, target: Target<'_>, body: Option<&[u8]>, options: &CallOptions) -> Self {
+    pub(crate) fn describe(
+        exchange: &Exchange,
+        target: Target<'_>,
+        body: Option<&[u8]>,
+        options: &CallOptions,
+    ) -> Self {
         let profile = exchange.profile(target, options);
         let detected = Dialect::detect(target.host, target.path);
         let dialect = profile.dialect_of(target).or(detected);
@@ -57,11 +62,21 @@ impl Call {
         if let Some(model) = &options.model {
             descriptor.model = Some(model.clone());
         }
-        let model = descriptor.model.as_deref().and_then(|name| profile.model(name));
+        let model = descriptor
+            .model
+            .as_deref()
+            .and_then(|name| profile.model(name));
         let max_output = model.and_then(|model| model.max_output);
         let expected = match options.estimate {
-            Some((input, output)) => Expected { input, output, output_cap: output },
-            None => exchange.estimator().estimate(&descriptor, max_output).into(),
+            Some((input, output)) => Expected {
+                input,
+                output,
+                output_cap: output,
+            },
+            None => exchange
+                .estimator()
+                .estimate(&descriptor, max_output)
+                .into(),
         };
         let mut labels = Labels::new()
             .with("operation", descriptor.operation.as_str())
@@ -97,9 +112,13 @@ impl Call {
     /// Refuses what can never succeed, before anything is reserved. The prompt is taken at its least, so that no call is refused
     /// that the provider might accept.
     pub(crate) fn preflight(&mut self, exchange: &Exchange) -> Result<(), Refused> {
-        let input = (self.descriptor.text_bytes / MOST_BYTES_PER_TOKEN).saturating_add(self.descriptor.token_ids);
+        let input = (self.descriptor.text_bytes / MOST_BYTES_PER_TOKEN)
+            .saturating_add(self.descriptor.token_ids);
         let output = self.descriptor.output_cap.unwrap_or(0);
-        for (what, limit) in [(Limit::Context, self.context), (Limit::PerRequest, self.per_request)] {
+        for (what, limit) in [
+            (Limit::Context, self.context),
+            (Limit::PerRequest, self.per_request),
+        ] {
             if let Some(limit) = limit
                 && input.saturating_add(output) > limit
             {
@@ -116,12 +135,16 @@ impl Call {
     }
 
     pub(crate) fn reserve(&self) -> Amounts {
-        self.profile.rules.reserve(&self.expected, self.price.as_ref())
+        self.profile
+            .rules
+            .reserve(&self.expected, self.price.as_ref())
     }
 
     /// What `usage` costs: the provider's own word first, then the price list.
     pub(crate) fn cost(&self, usage: &Usage) -> Option<Cost> {
-        usage.cost.or_else(|| self.price.as_ref().map(|price| price.cost(usage)))
+        usage
+            .cost
+            .or_else(|| self.price.as_ref().map(|price| price.cost(usage)))
     }
 }
 

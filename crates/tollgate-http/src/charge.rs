@@ -29,7 +29,9 @@ impl ChargeRules {
         let unit = |unit: Unit| {
             let of_unit = || specs.iter().filter(move |spec| spec.unit == unit);
             UnitRules {
-                reserve_cap: of_unit().any(|spec| spec.output == OutputRule::Cap || spec.charge == ChargeName::ArrivalKept),
+                reserve_cap: of_unit().any(|spec| {
+                    spec.output == OutputRule::Cap || spec.charge == ChargeName::ArrivalKept
+                }),
                 cache_reads: of_unit().any(|spec| spec.cache_reads),
                 failures: of_unit().any(|spec| spec.failures),
             }
@@ -52,26 +54,50 @@ impl ChargeRules {
     /// What to reserve for an estimate. Money is reserved as expected, not at the worst: a budget overshoots by at most what is in
     /// flight.
     pub(crate) fn reserve(&self, expected: &Expected, price: Option<&Price>) -> Amounts {
-        let output = |rules: UnitRules| if rules.reserve_cap { expected.output_cap } else { expected.output };
-        let cost = price.map_or(Cost::ZERO, |price| price.cost(&Usage::new(expected.input, expected.output)));
+        let output = |rules: UnitRules| {
+            if rules.reserve_cap {
+                expected.output_cap
+            } else {
+                expected.output
+            }
+        };
+        let cost = price.map_or(Cost::ZERO, |price| {
+            price.cost(&Usage::new(expected.input, expected.output))
+        });
         Amounts::ZERO
             .with(Unit::Requests, 1)
             .with(Unit::InputTokens, expected.input)
             .with(Unit::OutputTokens, output(self.output))
-            .with(Unit::TotalTokens, expected.input.saturating_add(output(self.total)))
+            .with(
+                Unit::TotalTokens,
+                expected.input.saturating_add(output(self.total)),
+            )
             .with(Unit::Cost, cost.nanos())
     }
 
     /// What the provider charges for `usage`.
     pub(crate) fn settle(&self, usage: &Usage, cost: Option<Cost>) -> Amounts {
-        let input = |rules: UnitRules| if rules.cache_reads { usage.input } else { usage.input - usage.cache_read.min(usage.input) };
+        let input = |rules: UnitRules| {
+            if rules.cache_reads {
+                usage.input
+            } else {
+                usage.input - usage.cache_read.min(usage.input)
+            }
+        };
         // Where only a bare total is known, it counts against input and output alike: against the caller.
-        let output = if usage.split_known { usage.output } else { usage.total() };
+        let output = if usage.split_known {
+            usage.output
+        } else {
+            usage.total()
+        };
         Amounts::ZERO
             .with(Unit::Requests, 1)
             .with(Unit::InputTokens, input(self.input))
             .with(Unit::OutputTokens, output)
-            .with(Unit::TotalTokens, input(self.total).saturating_add(usage.output))
+            .with(
+                Unit::TotalTokens,
+                input(self.total).saturating_add(usage.output),
+            )
             .with(Unit::Cost, cost.unwrap_or_default().nanos())
     }
 
@@ -92,6 +118,10 @@ pub(crate) struct Expected {
 
 impl From<Estimate> for Expected {
     fn from(estimate: Estimate) -> Self {
-        Self { input: estimate.input, output: estimate.output, output_cap: estimate.output_cap_bound }
+        Self {
+            input: estimate.input,
+            output: estimate.output,
+            output_cap: estimate.output_cap_bound,
+        }
     }
 }

@@ -23,8 +23,15 @@ pub struct Refused {
 #[derive(Clone, Debug)]
 enum Kind {
     Gate(AcquireError),
-    TooLong { what: Limit, input: u64, output: u64, limit: u64 },
-    UnknownPrice { model: String },
+    TooLong {
+        what: Limit,
+        input: u64,
+        output: u64,
+        limit: u64,
+    },
+    UnknownPrice {
+        model: String,
+    },
 }
 
 /// Which limit on the size of one call.
@@ -36,11 +43,22 @@ pub(crate) enum Limit {
 
 impl Refused {
     pub(crate) const fn too_long(what: Limit, input: u64, output: u64, limit: u64) -> Self {
-        Self { kind: Kind::TooLong { what, input, output, limit } }
+        Self {
+            kind: Kind::TooLong {
+                what,
+                input,
+                output,
+                limit,
+            },
+        }
     }
 
     pub(crate) fn unknown_price(model: Option<&str>) -> Self {
-        Self { kind: Kind::UnknownPrice { model: model.unwrap_or("?").to_owned() } }
+        Self {
+            kind: Kind::UnknownPrice {
+                model: model.unwrap_or("?").to_owned(),
+            },
+        }
     }
 
     /// Whether the same call can never be admitted, however long it waits.
@@ -84,8 +102,14 @@ impl Refused {
     pub const fn reason(&self) -> &'static str {
         match &self.kind {
             Kind::Gate(error) => error.refusal().as_str(),
-            Kind::TooLong { what: Limit::Context, .. } => "context_window",
-            Kind::TooLong { what: Limit::PerRequest, .. } => "per_request_limit",
+            Kind::TooLong {
+                what: Limit::Context,
+                ..
+            } => "context_window",
+            Kind::TooLong {
+                what: Limit::PerRequest,
+                ..
+            } => "per_request_limit",
             Kind::UnknownPrice { .. } => "unknown_price",
         }
     }
@@ -93,7 +117,9 @@ impl Refused {
 
 impl From<AcquireError> for Refused {
     fn from(error: AcquireError) -> Self {
-        Self { kind: Kind::Gate(error) }
+        Self {
+            kind: Kind::Gate(error),
+        }
     }
 }
 
@@ -101,7 +127,12 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Gate(error) => write!(f, "not admitted: {error}"),
-            Kind::TooLong { what, input, output, limit } => {
+            Kind::TooLong {
+                what,
+                input,
+                output,
+                limit,
+            } => {
                 let what = match what {
                     Limit::Context => "the model's context window",
                     Limit::PerRequest => "the limit per request",

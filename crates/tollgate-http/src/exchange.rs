@@ -13,7 +13,8 @@ use http::{Response, StatusCode};
 use http_body::Body;
 use tollgate_gate::{Event, Gate, News, Permit, Source, Ticket, Unit};
 use tollgate_tokens::{
-    Catalog, Dialect, Estimator, Model, PolicySpec, Provider, Scope, UnknownPrice, Verdict, service_limits, verdict,
+    Catalog, Dialect, Estimator, Model, PolicySpec, Provider, Scope, UnknownPrice, Verdict,
+    service_limits, verdict,
 };
 use tracing::Instrument as _;
 
@@ -124,7 +125,10 @@ impl Profile {
     /// The wire format of a call to it. On a host that is not its own, such as a proxy's, the path means what it means at home.
     pub(crate) fn dialect_of(&self, target: Target<'_>) -> Option<Dialect> {
         let provider = self.provider.as_ref()?;
-        let at_home = provider.hosts.first().filter(|_| !provider.answers_on(target.host, target.path));
+        let at_home = provider
+            .hosts
+            .first()
+            .filter(|_| !provider.answers_on(target.host, target.path));
         Some(provider.dialect_of(at_home.map_or(target.host, String::as_str), target.path))
     }
 }
@@ -158,12 +162,19 @@ impl SendError<Box<dyn std::error::Error + Send + Sync>> {
             .map(std::io::Error::kind);
         let (sent, retryable) = match io {
             Some(ErrorKind::ConnectionRefused) => (false, true),
-            Some(ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof) => {
-                (true, true)
-            }
+            Some(
+                ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::BrokenPipe
+                | ErrorKind::UnexpectedEof,
+            ) => (true, true),
             _ => (true, false),
         };
-        Self { error, sent, retryable }
+        Self {
+            error,
+            sent,
+            retryable,
+        }
     }
 }
 
@@ -171,11 +182,27 @@ impl Exchange {
     /// An exchange over a gate, for the providers of a catalog. `limits` says which limits are in force for each provider of the
     /// catalog, by its name; the gate's policies were made from them.
     #[must_use]
-    pub fn new(gate: Gate, catalog: Catalog, limits: &BTreeMap<String, Vec<PolicySpec>>, settings: Settings) -> Self {
+    pub fn new(
+        gate: Gate,
+        catalog: Catalog,
+        limits: &BTreeMap<String, Vec<PolicySpec>>,
+        settings: Settings,
+    ) -> Self {
         let profile = |provider: &Provider| {
             let rules = ChargeRules::of(limits.get(&provider.name).map_or(&[][..], Vec::as_slice));
-            let (name, system) = (provider.name.as_str().into(), provider.system.as_str().into());
-            (provider.name.clone(), Arc::new(Profile { name, system, rules, provider: Some(provider.clone()) }))
+            let (name, system) = (
+                provider.name.as_str().into(),
+                provider.system.as_str().into(),
+            );
+            (
+                provider.name.clone(),
+                Arc::new(Profile {
+                    name,
+                    system,
+                    rules,
+                    provider: Some(provider.clone()),
+                }),
+            )
         };
         let profiles = catalog.providers().map(profile).collect();
         let unknown = Profile {
@@ -186,8 +213,18 @@ impl Exchange {
         };
         let budget = RetryBudget::new(settings.retry_percent);
         let estimator = Estimator::new();
-        let shared = Shared { gate, catalog, profiles, unknown: Arc::new(unknown), estimator, settings, budget };
-        Self { shared: Arc::new(shared) }
+        let shared = Shared {
+            gate,
+            catalog,
+            profiles,
+            unknown: Arc::new(unknown),
+            estimator,
+            settings,
+            budget,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// The gate in it.
@@ -226,9 +263,17 @@ impl Exchange {
             if let Err(refused) = trip.call.preflight(self) {
                 return Err(refuse(trip, refused));
             }
-            let attempts = if can_resend { options.attempts.unwrap_or(self.shared.settings.attempts) } else { 1 };
-            let mut retries =
-                Retries::new(&self.shared.budget, &self.shared.settings.schedule, attempts, self.shared.settings.patience);
+            let attempts = if can_resend {
+                options.attempts.unwrap_or(self.shared.settings.attempts)
+            } else {
+                1
+            };
+            let mut retries = Retries::new(
+                &self.shared.budget,
+                &self.shared.settings.schedule,
+                attempts,
+                self.shared.settings.patience,
+            );
             let deadline = options.within.map(|span| self.gate().now().plus(span));
             let mut ticket = None;
             loop {
@@ -241,7 +286,10 @@ impl Exchange {
                 permit.mark_sent();
                 let ordinal = trip.send();
                 let (delay, cause) = match send(Attempt { ordinal }).await {
-                    Ok(response) if response.status().is_client_error() || response.status().is_server_error() => {
+                    Ok(response)
+                        if response.status().is_client_error()
+                            || response.status().is_server_error() =>
+                    {
                         let refused = self.judge(response, &mut trip, permit, &mut retries).await;
                         match refused.next {
                             Next::GiveUp(hint) => return Ok(refused.hand_over(trip, hint)),
@@ -260,14 +308,22 @@ impl Exchange {
                         match retries.next(delay) {
                             Next::Again(delay) => (delay, Cause::Transport),
                             Next::GiveUp(_) => {
-                                trip.finish(&End { error: Some("transport"), ..End::default() });
+                                trip.finish(&End {
+                                    error: Some("transport"),
+                                    ..End::default()
+                                });
                                 return Err(Failure::Transport(failed.error));
                             }
                         }
                     }
                 };
                 let labels = &trip.call.labels;
-                trip.record(&Event::Retried { labels, resend: ordinal, delay, cause: &cause.to_string() });
+                trip.record(&Event::Retried {
+                    labels,
+                    resend: ordinal,
+                    delay,
+                    cause: &cause.to_string(),
+                });
                 tokio::time::sleep(delay).await;
             }
         }
@@ -282,7 +338,8 @@ impl Exchange {
         ticket: Option<Ticket>,
         deadline: Option<tollgate_gate::Tick>,
     ) -> Result<Permit, Refused> {
-        let mut ask = tollgate_gate::Call::new(call.labels.clone(), call.reserve()).priority(options.priority);
+        let mut ask = tollgate_gate::Call::new(call.labels.clone(), call.reserve())
+            .priority(options.priority);
         if let Some(ticket) = ticket {
             ask = ask.keeping(ticket);
         }
@@ -310,12 +367,22 @@ impl Exchange {
         let labels = &trip.call.labels;
         let delay = retries.delay(verdict.retry_after);
         if parts.status == StatusCode::TOO_MANY_REQUESTS {
-            trip.record(&Event::Throttled { labels, status: parts.status.as_u16(), scope: verdict.scope.as_str() });
+            trip.record(&Event::Throttled {
+                labels,
+                status: parts.status.as_u16(),
+                scope: verdict.scope.as_str(),
+            });
         }
         if verdict.retryable && verdict.pauses_quota() {
-            permit.pause(unit_of(verdict.scope), delay.unwrap_or_else(|| self.first_delay()));
+            permit.pause(
+                unit_of(verdict.scope),
+                delay.unwrap_or_else(|| self.first_delay()),
+            );
         }
-        if parts.status.is_server_error() && parts.status != StatusCode::SERVICE_UNAVAILABLE && parts.status.as_u16() != OVERLOADED {
+        if parts.status.is_server_error()
+            && parts.status != StatusCode::SERVICE_UNAVAILABLE
+            && parts.status.as_u16() != OVERLOADED
+        {
             // It may have failed after doing the work.
             let reserved = *permit.reserved();
             permit.settle(&reserved, Source::Kept);
@@ -324,17 +391,33 @@ impl Exchange {
         }
         let next = retries.after_verdict(&verdict, delay);
         trip.status = Some(parts.status.as_u16());
-        Judged { response: Response::from_parts(parts, SettleBody::settled(head, body)), verdict, next }
+        Judged {
+            response: Response::from_parts(parts, SettleBody::settled(head, body)),
+            verdict,
+            next,
+        }
     }
 
     pub(crate) fn profile(&self, target: Target<'_>, options: &CallOptions) -> Arc<Profile> {
-        let Shared { catalog, profiles, unknown, settings, .. } = &*self.shared;
+        let Shared {
+            catalog,
+            profiles,
+            unknown,
+            settings,
+            ..
+        } = &*self.shared;
         let name = options
             .provider
             .as_deref()
-            .or_else(|| catalog.by_host(target.host, target.path).map(|provider| provider.name.as_str()))
+            .or_else(|| {
+                catalog
+                    .by_host(target.host, target.path)
+                    .map(|provider| provider.name.as_str())
+            })
             .or(settings.provider.as_deref());
-        name.and_then(|name| profiles.get(name)).unwrap_or(unknown).clone()
+        name.and_then(|name| profiles.get(name))
+            .unwrap_or(unknown)
+            .clone()
     }
 
     pub(crate) fn estimator(&self) -> &Estimator {
@@ -346,7 +429,12 @@ impl Exchange {
     }
 
     pub(crate) fn first_delay(&self) -> Duration {
-        self.shared.settings.schedule.delays().next().unwrap_or(Duration::from_secs(1))
+        self.shared
+            .settings
+            .schedule
+            .delays()
+            .next()
+            .unwrap_or(Duration::from_secs(1))
     }
 }
 
@@ -360,12 +448,26 @@ struct Judged<B> {
 impl<B> Judged<B> {
     /// The caller gets the provider's own answer, with what it means beside it.
     fn hand_over(self, trip: Trip, hint: Option<Duration>) -> Response<SettleBody<B>> {
-        let Self { mut response, verdict, .. } = self;
-        let retry_at = hint.filter(|_| verdict.retryable || verdict.retry_after.is_some()).map(|hint| trip.exchange.gate().now().plus(hint));
+        let Self {
+            mut response,
+            verdict,
+            ..
+        } = self;
+        let retry_at = hint
+            .filter(|_| verdict.retryable || verdict.retry_after.is_some())
+            .map(|hint| trip.exchange.gate().now().plus(hint));
         let error = verdict.scope.as_str();
-        let report = Report { attempts: trip.attempts, waited: trip.waited, verdict: Some(verdict), retry_at };
+        let report = Report {
+            attempts: trip.attempts,
+            waited: trip.waited,
+            verdict: Some(verdict),
+            retry_at,
+        };
         response.extensions_mut().insert(report);
-        trip.finish(&End { error: Some(error), ..End::default() });
+        trip.finish(&End {
+            error: Some(error),
+            ..End::default()
+        });
         response
     }
 }
@@ -375,14 +477,20 @@ fn accept<B>(response: Response<B>, mut trip: Trip, permit: Permit) -> Response<
     let (mut parts, body) = response.into_parts();
     hear(&parts.headers, &trip, &permit);
     trip.status = Some(parts.status.as_u16());
-    parts.extensions.insert(Report { attempts: trip.attempts, waited: trip.waited, verdict: None, retry_at: None });
+    parts.extensions.insert(Report {
+        attempts: trip.attempts,
+        waited: trip.waited,
+        verdict: None,
+        retry_at: None,
+    });
     let body = SettleBody::new(body, &parts.headers, trip, permit);
     Response::from_parts(parts, body)
 }
 
 /// Takes over what the response's head says about the provider's quotas.
 fn hear(headers: &http::HeaderMap, trip: &Trip, permit: &Permit) {
-    let (limits, warnings) = service_limits(trip.call.dialect, Some(&trip.call.profile.name), headers);
+    let (limits, warnings) =
+        service_limits(trip.call.dialect, Some(&trip.call.profile.name), headers);
     for warning in &warnings {
         span::warn(&trip.call.span, warning);
     }
@@ -398,7 +506,10 @@ fn hear(headers: &http::HeaderMap, trip: &Trip, permit: &Permit) {
 }
 
 fn refuse<E>(trip: Trip, refused: Refused) -> Failure<E> {
-    trip.finish(&End { error: Some(refused.reason()), ..End::default() });
+    trip.finish(&End {
+        error: Some(refused.reason()),
+        ..End::default()
+    });
     Failure::Refused(refused)
 }
 
@@ -454,6 +565,9 @@ impl fmt::Display for Cause {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("gate", &self.gate).field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("gate", &self.gate)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }

@@ -4,16 +4,16 @@
 //! and the response out. [`SettleBody`] is the other half: the permit travels in the response's body, so that a stream holds its
 //! reservation until its end.
 
-mod exchange;
 mod body;
 mod call;
 mod charge;
-mod retry;
+mod error;
+mod exchange;
 mod options;
 mod report;
-mod error;
-mod trip;
+mod retry;
 mod span;
+mod trip;
 
 pub use body::SettleBody;
 pub use call::Target;

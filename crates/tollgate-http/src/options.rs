@@ -27,7 +27,6 @@ pub struct CallOptions {
     pub(crate) attempts: Option<u32>,
 }
 
-
 impl CallOptions {
     /// The defaults.
     #[must_use]
@@ -92,6 +91,8 @@ impl CallOptions {
     }
 
     pub(crate) fn label_into(&self, labels: Labels) -> Labels {
-        self.labels.iter().fold(labels, |labels, (label, value)| labels.with(label.clone(), value.clone()))
+        self.labels.iter().fold(labels, |labels, (label, value)| {
+            labels.with(label.clone(), value.clone())
+        })
     }
 }

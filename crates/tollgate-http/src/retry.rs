@@ -27,7 +27,9 @@ impl Schedule {
     where
         I: Iterator<Item = Duration> + Send + 'static,
     {
-        Self { make: Arc::new(move || Box::new(make())) }
+        Self {
+            make: Arc::new(move || Box::new(make())),
+        }
     }
 
     /// Exponential backoff: `first`, doubled each time up to `longest`, each with as much again added at random.
@@ -87,16 +89,27 @@ const SAVED: i64 = 10_000;
 impl RetryBudget {
     /// `percent` of calls may be retried in the long run, besides a stock of ten.
     pub(crate) fn new(percent: u32) -> Self {
-        Self { balance: AtomicI64::new(SAVED), per_call: i64::from(percent) * 10 }
+        Self {
+            balance: AtomicI64::new(SAVED),
+            per_call: i64::from(percent) * 10,
+        }
     }
 
     pub(crate) fn earn(&self) {
         let earned = self.per_call;
-        let _ = self.balance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |b| Some((b + earned).min(SAVED)));
+        let _ = self
+            .balance
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |b| {
+                Some((b + earned).min(SAVED))
+            });
     }
 
     pub(crate) fn spend(&self) -> bool {
-        self.balance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |b| (b >= 1_000).then_some(b - 1_000)).is_ok()
+        self.balance
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |b| {
+                (b >= 1_000).then_some(b - 1_000)
+            })
+            .is_ok()
     }
 }
 
@@ -118,9 +131,19 @@ pub(crate) enum Next {
 }
 
 impl<'a> Retries<'a> {
-    pub(crate) fn new(budget: &'a RetryBudget, schedule: &Schedule, attempts: u32, patience: Duration) -> Self {
+    pub(crate) fn new(
+        budget: &'a RetryBudget,
+        schedule: &Schedule,
+        attempts: u32,
+        patience: Duration,
+    ) -> Self {
         budget.earn();
-        Self { budget, delays: schedule.delays(), patience, left: attempts.saturating_sub(1) }
+        Self {
+            budget,
+            delays: schedule.delays(),
+            patience,
+            left: attempts.saturating_sub(1),
+        }
     }
 
     /// The delay that the failure calls for, whether or not it is used: what the provider asked and a little more, so that not all
@@ -175,7 +198,10 @@ mod tests {
         let mut retries = Retries::new(&budget, &Schedule::default(), 3, Duration::from_secs(60));
         for _ in 0..100 {
             let delay = retries.delay(Some(Duration::from_secs(10))).unwrap();
-            assert!((Duration::from_secs(10)..=Duration::from_secs(11)).contains(&delay), "{delay:?}");
+            assert!(
+                (Duration::from_secs(10)..=Duration::from_secs(11)).contains(&delay),
+                "{delay:?}"
+            );
         }
     }
 
@@ -187,19 +213,31 @@ mod tests {
         let first = retries.delay(None);
         assert_eq!(retries.next(first), Next::Again(Duration::from_secs(1)));
         let second = retries.delay(None);
-        assert_eq!(retries.next(second), Next::GiveUp(Some(Duration::from_secs(2))), "two attempts in all");
+        assert_eq!(
+            retries.next(second),
+            Next::GiveUp(Some(Duration::from_secs(2))),
+            "two attempts in all"
+        );
         let third = retries.delay(None);
         assert_eq!(third, None, "the schedule is at its end");
 
         let mut retries = Retries::new(&budget, &schedule, 9, Duration::from_secs(60));
-        assert_eq!(retries.next(Some(Duration::from_secs(61))), Next::GiveUp(Some(Duration::from_secs(61))), "beyond patience");
+        assert_eq!(
+            retries.next(Some(Duration::from_secs(61))),
+            Next::GiveUp(Some(Duration::from_secs(61))),
+            "beyond patience"
+        );
     }
 
     #[cfg(feature = "backoff")]
     #[test]
     fn any_backoff_of_the_backoff_crate_can_be_the_schedule() {
-        let schedule = Schedule::from_backoff(|| backoff::backoff::Constant::new(Duration::from_millis(7)));
-        assert_eq!(schedule.delays().take(3).collect::<Vec<_>>(), [Duration::from_millis(7); 3]);
+        let schedule =
+            Schedule::from_backoff(|| backoff::backoff::Constant::new(Duration::from_millis(7)));
+        assert_eq!(
+            schedule.delays().take(3).collect::<Vec<_>>(),
+            [Duration::from_millis(7); 3]
+        );
         let stop = Schedule::from_backoff(|| backoff::backoff::Stop {});
         assert_eq!(stop.delays().next(), None);
     }

@@ -48,9 +48,18 @@ pub(crate) fn finish(span: &Span, finished: &Finished<'_>, waited_s: f64) {
     if let Some(tokens) = finished.tokens {
         span.record("gen_ai.usage.input_tokens", count(tokens.input));
         span.record("gen_ai.usage.output_tokens", count(tokens.output));
-        span.record("gen_ai.usage.cache_read.input_tokens", count(tokens.cache_read));
-        span.record("gen_ai.usage.cache_creation.input_tokens", count(tokens.cache_write));
-        span.record("gen_ai.usage.reasoning.output_tokens", count(tokens.reasoning));
+        span.record(
+            "gen_ai.usage.cache_read.input_tokens",
+            count(tokens.cache_read),
+        );
+        span.record(
+            "gen_ai.usage.cache_creation.input_tokens",
+            count(tokens.cache_write),
+        );
+        span.record(
+            "gen_ai.usage.reasoning.output_tokens",
+            count(tokens.reasoning),
+        );
     }
     if let Some(model) = finished.response_model {
         span.record("gen_ai.response.model", model);
@@ -60,7 +69,10 @@ pub(crate) fn finish(span: &Span, finished: &Finished<'_>, waited_s: f64) {
     }
     if let Some(nanos) = finished.cost {
         // The one place where money is a fraction: telemetry has no integer unit for it.
-        #[expect(clippy::cast_precision_loss, reason = "a cost of more than nine million dollars may lose a nano-dollar")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a cost of more than nine million dollars may lose a nano-dollar"
+        )]
         span.record("tollgate.cost_usd", nanos as f64 / 1e9);
     }
     if let Some(error) = finished.error {

@@ -30,18 +30,29 @@ pub(crate) struct End<'a> {
 
 impl Trip {
     pub(crate) const fn new(exchange: Exchange, call: Call) -> Self {
-        Self { exchange, call, attempts: 0, waited: Duration::ZERO, status: None, started: None, over: false }
+        Self {
+            exchange,
+            call,
+            attempts: 0,
+            waited: Duration::ZERO,
+            status: None,
+            started: None,
+            over: false,
+        }
     }
 
     /// Notes that the call is about to be sent, for the first time or again. Returns the ordinal of the attempt, from 1.
     pub(crate) fn send(&mut self) -> u32 {
-        self.started.get_or_insert_with(|| self.exchange.gate().now());
+        self.started
+            .get_or_insert_with(|| self.exchange.gate().now());
         self.attempts += 1;
         self.attempts
     }
 
     pub(crate) fn record(&self, event: &Event<'_>) {
-        self.call.span.in_scope(|| self.exchange.gate().record(event));
+        self.call
+            .span
+            .in_scope(|| self.exchange.gate().record(event));
     }
 
     /// The end.
@@ -58,7 +69,9 @@ impl Trip {
             finish_reason: end.scan.and_then(|scan| scan.finish_reason.as_deref()),
             tokens: end.usage.map(tokens),
             cost: end.cost.map(Cost::nanos),
-            duration: self.started.map_or(Duration::ZERO, |started| now.since(started)),
+            duration: self
+                .started
+                .map_or(Duration::ZERO, |started| now.since(started)),
             attempts: self.attempts,
             status: self.status,
             error: end.error,
@@ -71,14 +84,21 @@ impl Trip {
 impl Drop for Trip {
     fn drop(&mut self) {
         if !self.over {
-            self.end(&End { error: Some("canceled"), ..End::default() });
+            self.end(&End {
+                error: Some("canceled"),
+                ..End::default()
+            });
         }
     }
 }
 
 /// Where the amounts of a settlement come from, for a usage that is the provider's own word or not.
 pub(crate) const fn source(reported: bool) -> Source {
-    if reported { Source::Reported } else { Source::Estimated }
+    if reported {
+        Source::Reported
+    } else {
+        Source::Estimated
+    }
 }
 
 const fn tokens(usage: Usage) -> Tokens {

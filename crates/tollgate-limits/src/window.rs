@@ -217,13 +217,10 @@ impl Openers {
     }
 
     fn add(&mut self, now: Tick, reserved: bool) {
-        if self.forced.is_some() || self.settled.is_some() {
-            return;
-        }
-        if reserved {
+        if !reserved {
+            self.forced.get_or_insert(now);
+        } else if self.forced.is_none() && self.settled.is_none() {
             self.open.push(now);
-        } else {
-            self.forced = Some(now);
         }
     }
 

@@ -65,7 +65,6 @@ enum Step {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 300,
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/proptest-regressions/reference.txt"))),
         ..ProptestConfig::default()
     })]
@@ -416,7 +415,7 @@ fn scripts() -> impl Strategy<Value = (Vec<Rule>, Vec<Step>)> {
     prop_oneof![Just(1_u64), Just(4_096), Just(100_000)].prop_flat_map(|scale| {
         (
             prop::collection::vec(rules(scale), 1..=4),
-            prop::collection::vec(steps(scale), 1..=60),
+            prop::collection::vec(steps(scale), 1..=80),
         )
     })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
@@ -24,6 +24,7 @@ pub(crate) struct Headroom {
     sources: Mutex<Vec<Source>>,
     reading: Mutex<Reading>,
     partitions: AtomicBool,
+    registered: OnceLock<()>,
 }
 
 /// The state of one gate's policies; `None` once the gate is gone.
@@ -51,12 +52,13 @@ impl Headroom {
         self.partitions.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn add(&self, source: Source) {
+    /// Shows the policies of one more source. The first registers the gauges with `meter`.
+    pub(crate) fn show(self: &Arc<Self>, meter: &Meter, source: Source) {
         lock(&self.sources).push(source);
+        self.registered.get_or_init(|| self.register(meter));
     }
 
-    /// Registers the gauges; to be called once, because each further call would register them again for good.
-    pub(crate) fn register(self: Arc<Self>, meter: &Meter) {
+    fn register(self: &Arc<Self>, meter: &Meter) {
         let calls: Units = &[Unit::Requests, Unit::Concurrency];
         let tokens: Units = &[Unit::InputTokens, Unit::OutputTokens, Unit::TotalTokens];
         self.amounts(meter, 0, REQUEST_LIMIT, calls, |policy| policy.limit);
@@ -264,13 +266,13 @@ mod tests {
         gate.snapshot()
     }
 
-    /// A reader of its own period, with the provider that it reads.
-    fn registered(headroom: &Arc<Headroom>) -> (SdkMeterProvider, InMemoryMetricExporter) {
+    fn provider() -> (SdkMeterProvider, InMemoryMetricExporter) {
         let exporter = InMemoryMetricExporter::default();
         let reader = PeriodicReader::builder(exporter.clone()).build();
-        let provider = SdkMeterProvider::builder().with_reader(reader).build();
-        headroom.clone().register(&provider.meter("test"));
-        (provider, exporter)
+        (
+            SdkMeterProvider::builder().with_reader(reader).build(),
+            exporter,
+        )
     }
 
     fn utilizations(provider: &SdkMeterProvider, exporter: &InMemoryMetricExporter) -> Vec<f64> {
@@ -290,27 +292,36 @@ mod tests {
     }
 
     #[test]
-    fn each_collection_asks_a_gate_once_whatever_the_number_of_gauges() {
+    fn each_collection_asks_each_gate_once_whatever_the_number_of_gauges_and_gates() {
         let headroom = Arc::new(Headroom::default());
-        let asked = Arc::new(AtomicUsize::new(0));
-        let counter = asked.clone();
-        headroom.add(Box::new(move || {
-            counter.fetch_add(1, Ordering::Relaxed);
-            Some(two_of_three())
-        }));
-        let (provider, exporter) = registered(&headroom);
+        let (provider, exporter) = provider();
+        let asked = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
+        for counter in asked.clone() {
+            let source = move || {
+                counter.fetch_add(1, Ordering::Relaxed);
+                Some(two_of_three())
+            };
+            headroom.show(&provider.meter("test"), Box::new(source));
+        }
         for collections in 1..=3 {
             assert_eq!(utilizations(&provider, &exporter), [2.0 / 3.0]);
-            assert_eq!(asked.load(Ordering::Relaxed), collections);
+            assert_eq!(
+                asked.each_ref().map(|asked| asked.load(Ordering::Relaxed)),
+                [collections; 2]
+            );
         }
     }
 
     #[test]
     fn a_gate_that_panics_costs_its_own_points_and_no_others() {
         let headroom = Arc::new(Headroom::default());
-        headroom.add(Box::new(|| panic!("a source that fails on purpose")));
-        headroom.add(Box::new(|| Some(two_of_three())));
-        let (provider, exporter) = registered(&headroom);
+        let (provider, exporter) = provider();
+        let meter = provider.meter("test");
+        headroom.show(
+            &meter,
+            Box::new(|| panic!("a source that fails on purpose")),
+        );
+        headroom.show(&meter, Box::new(|| Some(two_of_three())));
         for _ in 0..2 {
             assert_eq!(utilizations(&provider, &exporter), [2.0 / 3.0]);
         }
@@ -319,8 +330,9 @@ mod tests {
     #[test]
     fn a_gate_that_is_gone_is_forgotten() {
         let headroom = Arc::new(Headroom::default());
-        headroom.add(Box::new(|| None));
-        assert!(headroom.read(0).is_empty());
+        let (provider, exporter) = provider();
+        headroom.show(&provider.meter("test"), Box::new(|| None));
+        assert_eq!(utilizations(&provider, &exporter), [0.0; 0]);
         assert!(lock(&headroom.sources).is_empty());
     }
 

@@ -1,7 +1,7 @@
 //! `OtelRecorder`: turns each event of the gate into measurements, and into what its call's span says.
 
 use std::fmt;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider, UpDownCounter};
@@ -27,7 +27,6 @@ pub struct OtelRecorder {
     words: Words,
     meter: Meter,
     headroom: Arc<Headroom>,
-    gauges: Once,
     token_usage: Histogram<u64>,
     operation_duration: Histogram<f64>,
     requests: Counter<u64>,
@@ -53,7 +52,6 @@ impl OtelRecorder {
             words: Words::default(),
             meter: meter.clone(),
             headroom: Arc::default(),
-            gauges: Once::new(),
             token_usage: TOKEN_USAGE.histogram(meter),
             operation_duration: OPERATION_DURATION.histogram_f64(meter),
             requests: REQUESTS.counter(meter),
@@ -91,15 +89,14 @@ impl OtelRecorder {
     }
 
     /// Shows the limit, remaining units and utilization of the gate's policies from the next collection on, until the gate is
-    /// dropped; this does not keep it alive. A policy appears once a call has asked for it.
+    /// dropped; this does not keep it alive. A policy appears once a call has asked for it; those of a gate with a store never do,
+    /// because their counts are elsewhere.
     ///
     /// Call it once per gate. Policies of one name and unit in several gates are shown as one, by the fullest.
     pub fn observe_gate(&self, gate: &Gate) {
         let weak = gate.downgrade();
-        self.headroom
-            .add(Box::new(move || weak.upgrade().map(|gate| gate.snapshot())));
-        self.gauges
-            .call_once(|| self.headroom.clone().register(&self.meter));
+        let source = move || weak.upgrade().map(|gate| gate.snapshot());
+        self.headroom.show(&self.meter, Box::new(source));
     }
 
     fn requested(&self, labels: &Labels, outcome: Outcome<'_>, waited: Duration, queued: bool) {

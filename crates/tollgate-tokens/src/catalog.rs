@@ -8,7 +8,9 @@ mod provider;
 use std::collections::BTreeMap;
 
 pub use error::CatalogError;
-pub use policy_spec::{AnchorName, ChargeName, OutputRule, PolicySpec, ShapeName, WindowSpec};
+pub use policy_spec::{
+    AnchorName, ChargeName, OutputRule, PolicySpec, ShapeName, TimeSpan, WindowSpec,
+};
 pub use provider::{Model, Provider, Tier};
 
 /// Providers with their hosts, limits, models and prices.
@@ -68,6 +70,17 @@ impl Catalog {
     pub fn merge(&mut self, text: &str) -> Result<(), CatalogError> {
         let mut providers = self.providers.clone();
         file::merge(&mut providers, text)?;
+        self.providers = providers;
+        Ok(())
+    }
+
+    /// As [`Catalog::merge`], from a larger configuration file: reads its `[provider.*]` tables and leaves the rest to others.
+    ///
+    /// # Errors
+    /// As [`Catalog::merge`], for those tables.
+    pub fn merge_section(&mut self, text: &str) -> Result<(), CatalogError> {
+        let mut providers = self.providers.clone();
+        file::merge_section(&mut providers, text)?;
         self.providers = providers;
         Ok(())
     }

@@ -53,10 +53,7 @@ impl Dialect {
         if let Some(dialect) = Self::ALL.iter().find(|dialect| is(&dialect.name())) {
             return Some(*dialect);
         }
-        OPENAI_SPEAKERS
-            .iter()
-            .any(|known| is(known))
-            .then_some(Self::OpenAiChat)
+        OPENAI_SPEAKERS.iter().any(is).then_some(Self::OpenAiChat)
     }
 
     /// The dialect of a call, by the host and path of its URL; a port, a query and letter case of the host do not matter.
@@ -160,6 +157,19 @@ fn host_name(host: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::{KEY, PATH};
+
+    #[test]
+    fn no_wanted_place_is_out_of_the_reader_s_reach() {
+        for dialect in Dialect::ALL {
+            for (levels, key) in [dialect.request().extent(), dialect.response().extent()] {
+                assert!(
+                    levels <= PATH && key <= KEY.into(),
+                    "{dialect:?}: {levels} levels, key of {key}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn a_dialect_is_found_by_its_own_name() {

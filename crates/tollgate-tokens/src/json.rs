@@ -95,13 +95,13 @@ enum Word {
 }
 
 /// Deepest nesting that can matter: `messages[].content[].content[].source.data` of a request has eight levels.
-const PATH: usize = 12;
+pub(crate) const PATH: usize = 12;
 /// Deepest nesting that is read at all.
 const DEPTH: usize = 127;
 /// Most bytes kept of a key, string or number.
 const HELD: usize = 512;
 /// Most bytes kept of a key: more than any key of any tree.
-const KEY: u16 = 64;
+pub(crate) const KEY: u16 = 64;
 
 impl<L: Copy> Reader<L> {
     /// A reader that reports what is found at the places of `root`.

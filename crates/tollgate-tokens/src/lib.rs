@@ -45,15 +45,16 @@ mod catalog;
 mod estimate;
 mod price;
 
+pub use catalog::{
+    AnchorName, Catalog, CatalogError, ChargeName, Model, OutputRule, PolicySpec, Provider,
+    ShapeName, Tier, TimeSpan, WindowSpec,
+};
 pub use descriptor::{Descriptor, Operation, describe, lower_output_cap};
 pub use dialect::Dialect;
-pub use catalog::{
-    AnchorName, Catalog, CatalogError, ChargeName, Model, OutputRule, PolicySpec, Provider, ShapeName, Tier, WindowSpec,
-};
 pub use estimate::{Estimate, Estimator};
 pub use price::{Cost, LongPrice, Price, PriceUnknown, UnknownPrice};
 pub use retry_after::retry_after;
-pub use service_limit::{ServiceLimit, service_limits};
-pub use verdict::{Scope, Verdict, stream_verdict, verdict};
 pub use scanner::{BodyError, Framing, Scan, UsageScanner};
+pub use service_limit::{ServiceLimit, service_limits};
 pub use usage::{Usage, Warning};
+pub use verdict::{Scope, Verdict, stream_verdict, verdict};

@@ -53,7 +53,7 @@ pub(crate) fn scaled(text: &[u8], power: i32) -> Option<u64> {
     else {
         return Some(1); // More than nothing, and less than the smallest unit: rounded up.
     };
-    let inexact = beyond || mantissa % divisor != 0;
+    let inexact = beyond || !mantissa.is_multiple_of(divisor);
     let value = mantissa / divisor + u128::from(inexact); // Rounded up, against the caller.
     u64::try_from(value).ok()
 }

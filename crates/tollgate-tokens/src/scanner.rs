@@ -35,7 +35,7 @@ impl Framing {
         let is = |name: &&str| name.eq_ignore_ascii_case(media_type);
         if is(&"text/event-stream") {
             Self::Sse
-        } else if NDJSON.iter().any(|name| is(name)) {
+        } else if NDJSON.iter().any(is) {
             Self::Ndjson
         } else {
             Self::Json
@@ -54,7 +54,7 @@ const NDJSON: &[&str] = &[
 
 /// Reads usage, model, finish reason and errors out of a response body.
 ///
-/// Bytes are only looked at, never kept, so they can be passed on at once. Memory is fixed, about a kilobyte, however long the body; a piece
+/// Bytes are only looked at, never kept, so they can be passed on at once. Memory is bounded by four kilobytes, however long the body; a piece
 /// that brings nothing new allocates nothing. The same bytes give the same answer however they are cut into pieces. The latest
 /// value of each field wins, and nothing is ever summed over the events of a stream. `null` counts as absent.
 ///

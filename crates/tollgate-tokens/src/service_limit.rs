@@ -23,7 +23,7 @@ pub struct ServiceLimit {
     pub unit: Unit,
     /// The time over which it is allocated, where that is known from the header's name, the provider, or the figures themselves.
     pub window: Option<Duration>,
-    /// Units per window. Zero: the account has no allocation.
+    /// Units per window. Zero means no allocation at Mistral, and is not documented elsewhere.
     pub limit: Option<u64>,
     /// Units left. Zero: nothing more fits now.
     pub remaining: Option<u64>,

@@ -1,10 +1,10 @@
-//! Recorded responses and streams of each provider, and what they must be read as however they are cut into pieces.
+//! Samples of each provider's responses and streams, written from their documented shapes, and what they must be read as in pieces of any size.
 
 use std::path::Path;
 
 use tollgate_tokens::{Cost, Dialect, Framing, Scan, Usage, UsageScanner, Warning};
 
-/// A recorded body, without the head that some files carry.
+/// A sample body, without the head that some files carry.
 fn body(file: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")

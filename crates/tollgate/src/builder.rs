@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use tollgate_gate::{Gate, Recorder, Store};
+use tollgate_gate::{Gate, GateBuilder, Recorder, Store};
 use tollgate_http::{Exchange, Settings};
 use tollgate_limits::Plan;
 use tollgate_tokens::{Catalog, PolicySpec, Warning};
@@ -48,7 +48,8 @@ impl Tollgate {
     /// As there, or if the file cannot be read.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Builder, ConfigError> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::file(path, &error))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigError::file(path, &error))?;
         Self::from_toml(&text)
     }
 
@@ -74,7 +75,9 @@ impl Tollgate {
     #[cfg(feature = "reqwest")]
     #[must_use]
     pub fn wrap(&self, client: reqwest::Client) -> reqwest_middleware::ClientWithMiddleware {
-        reqwest_middleware::ClientBuilder::new(client).with(self.middleware()).build()
+        reqwest_middleware::ClientBuilder::new(client)
+            .with(self.middleware())
+            .build()
     }
 
     /// The middleware, for a client that has others too; put it last.
@@ -101,7 +104,7 @@ pub struct Builder {
     pub(crate) default_provider: Option<String>,
     limits: BTreeMap<String, Limits>,
     policies: Vec<PolicySpec>,
-    recorder: Option<Arc<dyn Recorder>>,
+    recorders: Vec<Arc<dyn Recorder>>,
     store: Option<Arc<dyn Store>>,
     queue_limit: Option<usize>,
 }
@@ -121,7 +124,7 @@ impl Builder {
             default_provider: None,
             limits: BTreeMap::new(),
             policies: Vec::new(),
-            recorder: None,
+            recorders: Vec::new(),
             store: None,
             queue_limit: None,
         }
@@ -135,11 +138,20 @@ impl Builder {
 
     /// Enforces the catalog's limits of a provider for an account in `tier`.
     pub fn tier(self, name: impl Into<String>, tier: impl Into<String>) -> Self {
-        self.with_limits(name.into(), Limits::Catalog { tier: Some(tier.into()) })
+        self.with_limits(
+            name.into(),
+            Limits::Catalog {
+                tier: Some(tier.into()),
+            },
+        )
     }
 
     /// Enforces these limits for a provider instead of the catalog's.
-    pub fn limits(self, provider: impl Into<String>, limits: impl IntoIterator<Item = PolicySpec>) -> Self {
+    pub fn limits(
+        self,
+        provider: impl Into<String>,
+        limits: impl IntoIterator<Item = PolicySpec>,
+    ) -> Self {
         self.with_limits(provider.into(), Limits::Own(limits.into_iter().collect()))
     }
 
@@ -161,9 +173,9 @@ impl Builder {
         self
     }
 
-    /// Receives every event.
+    /// Receives every event, beside the recorders added before.
     pub fn recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
-        self.recorder = Some(recorder);
+        self.recorders.push(recorder);
         self
     }
 
@@ -204,14 +216,22 @@ impl Builder {
             policies.push(policy(None, spec)?);
         }
         // Charge rules are kept per provider; policies over all calls belong to each of them, and to the unknown one.
-        for name in self.catalog.providers().map(|provider| provider.name.clone()).chain([String::new()]) {
-            in_force.entry(name).or_default().extend(self.policies.iter().cloned());
+        for name in self
+            .catalog
+            .providers()
+            .map(|provider| provider.name.clone())
+            .chain([String::new()])
+        {
+            in_force
+                .entry(name)
+                .or_default()
+                .extend(self.policies.iter().cloned());
         }
         let plan = Plan::new(policies).map_err(ConfigError::plan)?;
-        let mut gate = Gate::builder(plan);
-        if let Some(recorder) = self.recorder {
-            gate = gate.recorder(recorder);
-        }
+        let mut gate = self
+            .recorders
+            .into_iter()
+            .fold(Gate::builder(plan), GateBuilder::recorder);
         if let Some(store) = self.store {
             gate = gate.store(store);
         }
@@ -223,18 +243,27 @@ impl Builder {
             None => self.settings,
         };
         let exchange = Exchange::new(gate.build(), self.catalog, &in_force, settings);
-        Ok(Tollgate { exchange, warnings: warnings.into() })
+        Ok(Tollgate {
+            exchange,
+            warnings: warnings.into(),
+        })
     }
 
     pub(crate) fn known(&self, provider: &str) -> Result<(), ConfigError> {
         if self.catalog.provider(provider).is_some() {
             return Ok(());
         }
-        Err(ConfigError::unknown_provider(provider, self.catalog.providers().map(|provider| provider.name.clone())))
+        Err(ConfigError::unknown_provider(
+            provider,
+            self.catalog
+                .providers()
+                .map(|provider| provider.name.clone()),
+        ))
     }
 
     fn with_limits(mut self, provider: String, limits: Limits) -> Self {
-        self.default_provider.get_or_insert_with(|| provider.clone());
+        self.default_provider
+            .get_or_insert_with(|| provider.clone());
         self.limits.insert(provider, limits);
         self
     }

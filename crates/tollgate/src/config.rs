@@ -88,7 +88,10 @@ pub(crate) fn read(text: &str) -> Result<Builder, ConfigError> {
     if let Some(policy) = config.unknown_price {
         settings = settings.unknown_price(policy);
     }
-    Ok(config.policy.into_iter().fold(builder.settings(settings), Builder::policy))
+    Ok(config
+        .policy
+        .into_iter()
+        .fold(builder.settings(settings), Builder::policy))
 }
 
 impl Retry {
@@ -101,8 +104,12 @@ impl Retry {
             settings = settings.patience(patience);
         }
         if self.first_delay.is_some() || self.longest_delay.is_some() {
-            let first = self.first_delay.map_or(Duration::from_millis(500), |TimeSpan(span)| span);
-            let longest = self.longest_delay.map_or(Duration::from_secs(60), |TimeSpan(span)| span);
+            let first = self
+                .first_delay
+                .map_or(Duration::from_millis(500), |TimeSpan(span)| span);
+            let longest = self
+                .longest_delay
+                .map_or(Duration::from_secs(60), |TimeSpan(span)| span);
             settings = settings.schedule(Schedule::exponential(first, longest));
         }
         if let Some(percent) = self.percent {

@@ -13,13 +13,28 @@ pub struct ConfigError {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Toml { message: String, at: Option<(usize, usize)> },
+    Toml {
+        message: String,
+        at: Option<(usize, usize)>,
+    },
     Catalog(CatalogError),
-    Policy { name: String, error: QuotaError },
+    Policy {
+        name: String,
+        error: QuotaError,
+    },
     Plan(QuotaError),
-    UnknownProvider { name: String, known: Vec<String> },
-    TimeZone { policy: String, zone: String },
-    File { path: String, message: String },
+    UnknownProvider {
+        name: String,
+        known: Vec<String>,
+    },
+    TimeZone {
+        policy: String,
+        zone: String,
+    },
+    File {
+        path: String,
+        message: String,
+    },
 }
 
 impl ConfigError {
@@ -27,30 +42,60 @@ impl ConfigError {
         let position = |offset: usize| {
             let before = text.get(..offset).unwrap_or(text);
             let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-            (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+            (
+                before.matches('\n').count() + 1,
+                before[line_start..].chars().count() + 1,
+            )
         };
         let at = error.span().map(|span| position(span.start));
-        Self { kind: Kind::Toml { message: error.message().to_owned(), at } }
+        Self {
+            kind: Kind::Toml {
+                message: error.message().to_owned(),
+                at,
+            },
+        }
     }
 
     pub(crate) fn policy(name: &str, error: QuotaError) -> Self {
-        Self { kind: Kind::Policy { name: name.to_owned(), error } }
+        Self {
+            kind: Kind::Policy {
+                name: name.to_owned(),
+                error,
+            },
+        }
     }
 
     pub(crate) const fn plan(error: QuotaError) -> Self {
-        Self { kind: Kind::Plan(error) }
+        Self {
+            kind: Kind::Plan(error),
+        }
     }
 
     pub(crate) fn unknown_provider(name: &str, known: impl Iterator<Item = String>) -> Self {
-        Self { kind: Kind::UnknownProvider { name: name.to_owned(), known: known.collect() } }
+        Self {
+            kind: Kind::UnknownProvider {
+                name: name.to_owned(),
+                known: known.collect(),
+            },
+        }
     }
 
     pub(crate) fn time_zone(policy: &str, zone: &str) -> Self {
-        Self { kind: Kind::TimeZone { policy: policy.to_owned(), zone: zone.to_owned() } }
+        Self {
+            kind: Kind::TimeZone {
+                policy: policy.to_owned(),
+                zone: zone.to_owned(),
+            },
+        }
     }
 
     pub(crate) fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
-        Self { kind: Kind::File { path: path.display().to_string(), message: error.to_string() } }
+        Self {
+            kind: Kind::File {
+                path: path.display().to_string(),
+                message: error.to_string(),
+            },
+        }
     }
 
     /// Line and column, both from 1, where the error is in a file and its place is known.
@@ -66,20 +111,29 @@ impl ConfigError {
 
 impl From<CatalogError> for ConfigError {
     fn from(error: CatalogError) -> Self {
-        Self { kind: Kind::Catalog(error) }
+        Self {
+            kind: Kind::Catalog(error),
+        }
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Toml { message, at: Some((line, column)) } => write!(f, "line {line}, column {column}: {message}"),
+            Kind::Toml {
+                message,
+                at: Some((line, column)),
+            } => write!(f, "line {line}, column {column}: {message}"),
             Kind::Toml { message, at: None } => f.write_str(message),
             Kind::Catalog(error) => error.fmt(f),
             Kind::Policy { name, error } => write!(f, "policy `{name}`: {error}"),
             Kind::Plan(error) => error.fmt(f),
             Kind::UnknownProvider { name, known } => {
-                write!(f, "no provider is named `{name}`; the catalog has {}", known.join(", "))
+                write!(
+                    f,
+                    "no provider is named `{name}`; the catalog has {}",
+                    known.join(", ")
+                )
             }
             Kind::TimeZone { policy, zone } => write!(
                 f,

@@ -29,12 +29,14 @@ let response = client.post("https://api.llama.com/v1/chat/completions").body("..
 
 mod builder;
 mod config;
-mod policy;
 mod error;
+mod policy;
 
 pub use builder::{Builder, Tollgate};
 pub use error::ConfigError;
-pub use tollgate_http::{CallOptions, Exchange, Priority, Refused, Report, Schedule, SettleBody, Settings};
+pub use tollgate_http::{
+    CallOptions, Exchange, Priority, Refused, Report, Schedule, Settings, SettleBody,
+};
 
 pub use tollgate_gate as gate;
 pub use tollgate_http as http;

@@ -10,7 +10,10 @@ use crate::ConfigError;
 
 /// A policy named `scope/name`, for calls of the provider `scope`; for all calls and named `name` without one.
 pub(crate) fn policy(scope: Option<&str>, spec: &PolicySpec) -> Result<Policy, ConfigError> {
-    let name = scope.map_or_else(|| spec.name.clone(), |scope| format!("{scope}/{}", spec.name));
+    let name = scope.map_or_else(
+        || spec.name.clone(),
+        |scope| format!("{scope}/{}", spec.name),
+    );
     let wrong = |error| ConfigError::policy(&name, error);
     let mut policy = Policy::new(&name, quota(&name, spec)?).booking(match spec.charge {
         ChargeName::Arrival => Booking::Arrival,
@@ -26,13 +29,18 @@ pub(crate) fn policy(scope: Option<&str>, spec: &PolicySpec) -> Result<Policy, C
     if !spec.models.is_empty() {
         policy = policy.only("model", &spec.models);
     }
-    Ok(spec.per.iter().fold(policy, |policy, label| policy.per(label)))
+    Ok(spec
+        .per
+        .iter()
+        .fold(policy, |policy, label| policy.per(label)))
 }
 
 fn quota(name: &str, spec: &PolicySpec) -> Result<Quota, ConfigError> {
     let wrong = |error| ConfigError::policy(name, error);
     let (unit, limit) = (spec.unit, spec.limit);
-    let window = spec.window.unwrap_or(WindowSpec::Span(std::time::Duration::ZERO));
+    let window = spec
+        .window
+        .unwrap_or(WindowSpec::Span(std::time::Duration::ZERO));
     let span = window.nominal();
     match spec.shape {
         ShapeName::Slots => Quota::slots(limit),
@@ -46,7 +54,9 @@ fn quota(name: &str, spec: &PolicySpec) -> Result<Quota, ConfigError> {
                 (AnchorName::FirstCall, _) => Anchor::FirstCall,
                 (AnchorName::Day, Some(zone)) => Anchor::Calendar(days(name, zone)?),
                 // Days in UTC are as long as each other.
-                (AnchorName::Aligned | AnchorName::Day, _) => Anchor::Aligned { offset: std::time::Duration::ZERO },
+                (AnchorName::Aligned | AnchorName::Day, _) => Anchor::Aligned {
+                    offset: std::time::Duration::ZERO,
+                },
             };
             Quota::window(unit, limit, span, anchor)
         }
@@ -81,9 +91,14 @@ mod tests {
     #[test]
     fn a_day_in_berlin_has_23_hours_when_summer_time_begins() {
         let calendar = days("budget", "Europe/Berlin").expect("a machine with time zones");
-        let start = date(2026, 3, 29).to_zoned(TimeZone::get("Europe/Berlin").unwrap()).unwrap();
+        let start = date(2026, 3, 29)
+            .to_zoned(TimeZone::get("Europe/Berlin").unwrap())
+            .unwrap();
         let end = start.tomorrow().unwrap();
-        assert_eq!(tick(&end).since(tick(&start)), std::time::Duration::from_secs(23 * 3_600));
+        assert_eq!(
+            tick(&end).since(tick(&start)),
+            std::time::Duration::from_secs(23 * 3_600)
+        );
         assert!(format!("{calendar:?}").contains(&tick(&start).as_nanos().to_string()));
         assert!(format!("{calendar:?}").contains(&tick(&end).as_nanos().to_string()));
     }
@@ -91,6 +106,9 @@ mod tests {
     #[test]
     fn an_unknown_time_zone_is_named() {
         let error = days("budget", "Europe/Atlantis").unwrap_err().to_string();
-        assert!(error.contains("policy `budget`") && error.contains("Europe/Atlantis"), "{error}");
+        assert!(
+            error.contains("policy `budget`") && error.contains("Europe/Atlantis"),
+            "{error}"
+        );
     }
 }

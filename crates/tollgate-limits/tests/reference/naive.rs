@@ -322,7 +322,9 @@ impl History {
                         too_early = middle;
                     }
                 }
-                points.push(fits);
+                if self.has_room(fits, units) {
+                    points.push(fits);
+                }
             }
             Kind::Sliding => {
                 points.extend(self.charges().map(|charge| charge.at + window + margin));

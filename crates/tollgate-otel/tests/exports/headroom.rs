@@ -212,7 +212,7 @@ fn observing_keeps_no_gate_alive_and_a_gate_that_is_gone_disappears() {
 #[test]
 fn gates_that_share_a_policy_name_are_shown_as_the_fullest() {
     let program = Program::start();
-    let gates = [(100, 1_000), (900, 2_000), (100, 4_000)].map(|(used, limit)| {
+    let gates = [(100, 2_000), (450, 1_000), (900, 4_000)].map(|(used, limit)| {
         let gate = gate([tokens_per_hour("tph", limit)]);
         program.recorder.observe_gate(&gate);
         drop(take(&gate, labels(), Amounts::call(used, 0)));
@@ -225,7 +225,7 @@ fn gates_that_share_a_policy_name_are_shown_as_the_fullest() {
     );
     assert_eq!(
         program.lines("tollgate.rate_limiting.token.limit"),
-        [of("tph", "tokens", "2000")]
+        [of("tph", "tokens", "1000")]
     );
 }
 

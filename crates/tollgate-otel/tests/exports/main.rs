@@ -1,9 +1,12 @@
 //! What leaves the process: metrics, spans, the bytes of an OTLP export, and the page that documents them.
 
+mod events;
 mod readback;
 
-mod metrics;
+mod calls;
+mod permits;
 
+mod documented;
 mod headroom;
 mod otlp;
 mod page;

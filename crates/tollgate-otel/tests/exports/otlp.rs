@@ -14,7 +14,7 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use prost::Message;
 use tollgate_otel::OtelRecorder;
 
-use crate::metrics::one_of_each_event;
+use crate::events::one_of_each_event;
 use crate::readback::labels;
 
 #[test]

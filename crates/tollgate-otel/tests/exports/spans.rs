@@ -9,7 +9,7 @@ use tracing::field::Empty;
 use tracing::{Span, info, info_span};
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::metrics::one_of_each_event;
+use crate::events::one_of_each_event;
 use crate::readback::{Program, labels};
 
 /// The spans that `run` exports through `layer`.
@@ -79,7 +79,7 @@ fn record_fields(span: &Span) {
 
 fn attributes(of: &[KeyValue]) -> Vec<String> {
     of.iter()
-        .map(|kv| format!("{}={:?}", kv.key, kv.value))
+        .map(|kv| format!("{}={}", kv.key, kv.value))
         .collect()
 }
 
@@ -103,23 +103,23 @@ fn a_call_is_one_span_with_its_fields_and_what_they_cannot_carry() {
     assert_eq!(
         found,
         [
-            r#"error.type=String("content_filter")"#,
-            r#"gen_ai.operation.name=String("chat")"#,
-            r#"gen_ai.provider.name=String("groq")"#,
-            r#"gen_ai.request.model=String("llama-3")"#,
-            r#"gen_ai.response.finish_reasons=Array(String(["stop"]))"#,
-            r#"gen_ai.response.model=String("llama-3-70b")"#,
-            "gen_ai.usage.cache_creation.input_tokens=I64(0)",
-            "gen_ai.usage.cache_read.input_tokens=I64(1000)",
-            "gen_ai.usage.input_tokens=I64(1200)",
-            "gen_ai.usage.output_tokens=I64(300)",
-            "gen_ai.usage.reasoning.output_tokens=I64(50)",
-            "http.response.status_code=I64(200)",
-            r#"server.address=String("api.groq.com")"#,
-            "server.port=I64(443)",
-            "tollgate.attempts=I64(2)",
-            "tollgate.cost_usd=F64(0.0015)",
-            "tollgate.queue_wait_s=F64(2.5)",
+            "error.type=content_filter",
+            "gen_ai.operation.name=chat",
+            "gen_ai.provider.name=groq",
+            "gen_ai.request.model=llama-3",
+            r#"gen_ai.response.finish_reasons=["stop"]"#,
+            "gen_ai.response.model=llama-3-70b",
+            "gen_ai.usage.cache_creation.input_tokens=0",
+            "gen_ai.usage.cache_read.input_tokens=1000",
+            "gen_ai.usage.input_tokens=1200",
+            "gen_ai.usage.output_tokens=300",
+            "gen_ai.usage.reasoning.output_tokens=50",
+            "http.response.status_code=200",
+            "server.address=api.groq.com",
+            "server.port=443",
+            "tollgate.attempts=2",
+            "tollgate.cost_usd=0.0015",
+            "tollgate.queue_wait_s=2.5",
         ]
     );
     let mut documented: Vec<&str> = SPAN_ATTRIBUTES
@@ -177,22 +177,21 @@ fn what_happens_on_the_way_becomes_span_events_in_order() {
             )
         })
         .collect();
-    let policy = r#"tollgate.rate_limiting.policy=String("tpm") tollgate.rate_limiting.resource=String("tokens")"#;
-    let amounts =
-        "tollgate.needed=I64(600) tollgate.remaining=I64(200) tollgate.capacity=I64(10000)";
+    let policy = "tollgate.rate_limiting.policy=tpm tollgate.rate_limiting.resource=tokens";
+    let amounts = "tollgate.needed=600 tollgate.remaining=200 tollgate.capacity=10000";
     assert_eq!(
         found,
         [
-            format!("tollgate.queued: {policy} {amounts} tollgate.retry_at_unix_s=F64(1700000000.5)"),
-            "tollgate.admitted: tollgate.queue_wait_s=F64(2.0)".into(),
+            format!("tollgate.queued: {policy} {amounts} tollgate.retry_at_unix_s=1700000000.5"),
+            "tollgate.admitted: tollgate.queue_wait_s=2".into(),
             format!("tollgate.queued: {policy} {amounts}"),
-            format!(r#"tollgate.refused: error.type=String("deadline") {policy} {amounts} tollgate.queue_wait_s=F64(2.0)"#),
+            format!("tollgate.refused: error.type=deadline {policy} {amounts} tollgate.queue_wait_s=2"),
             "tollgate.queued: ".into(),
-            "tollgate.abandoned: tollgate.queue_wait_s=F64(2.0)".into(),
-            r#"tollgate.throttled: http.response.status_code=I64(429) tollgate.throttle.scope=String("tokens")"#.into(),
-            r#"tollgate.paused: tollgate.rate_limiting.resource=String("tokens") tollgate.pause_s=F64(1.5)"#.into(),
-            r#"tollgate.tightened: tollgate.rate_limiting.resource=String("tokens")"#.into(),
-            r#"tollgate.retried: error.type=String("429") http.request.resend_count=I64(1) tollgate.retry_delay_s=F64(0.25)"#
+            "tollgate.abandoned: tollgate.queue_wait_s=2".into(),
+            "tollgate.throttled: http.response.status_code=429 tollgate.throttle.scope=tokens".into(),
+            "tollgate.paused: tollgate.rate_limiting.resource=tokens tollgate.pause_s=1.5".into(),
+            "tollgate.tightened: tollgate.rate_limiting.resource=tokens".into(),
+            "tollgate.retried: error.type=429 http.request.resend_count=1 tollgate.retry_delay_s=0.25"
                 .into(),
         ]
     );

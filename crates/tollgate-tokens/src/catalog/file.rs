@@ -14,7 +14,7 @@ use crate::{CatalogError, Dialect, Model, PolicySpec, Price, Provider, Tier};
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    provider: BTreeMap<Spanned<String>, RawProvider>,
+    provider: RawProviders,
 }
 
 #[derive(Deserialize)]
@@ -92,13 +92,40 @@ impl Origin {
     }
 }
 
+/// The part of a larger file that is ours.
+#[derive(Deserialize)]
+struct Section {
+    #[serde(default)]
+    provider: RawProviders,
+}
+
+type RawProviders = BTreeMap<Spanned<String>, RawProvider>;
+
 /// Merges `text` over `providers`; on error they may be half changed.
 pub(super) fn merge(
     providers: &mut BTreeMap<String, Provider>,
     text: &str,
 ) -> Result<(), CatalogError> {
     let file: File = toml::from_str(text).map_err(|error| CatalogError::from_toml(&error, text))?;
-    for (key, raw) in file.provider {
+    merge_providers(providers, file.provider, text)
+}
+
+/// As [`merge`], from a text whose other tables belong to somebody else.
+pub(super) fn merge_section(
+    providers: &mut BTreeMap<String, Provider>,
+    text: &str,
+) -> Result<(), CatalogError> {
+    let section: Section =
+        toml::from_str(text).map_err(|error| CatalogError::from_toml(&error, text))?;
+    merge_providers(providers, section.provider, text)
+}
+
+fn merge_providers(
+    providers: &mut BTreeMap<String, Provider>,
+    raw: RawProviders,
+    text: &str,
+) -> Result<(), CatalogError> {
+    for (key, raw) in raw {
         let offset = key.span().start;
         let provider = match providers.entry(key.into_inner()) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),

@@ -9,6 +9,7 @@ use tollgate_limits::Unit;
 
 use crate::Warning;
 pub(super) use raw::Date;
+pub use raw::TimeSpan;
 
 /// One limit of a provider or of a user's own. Pure data that was checked once, when it was read.
 ///

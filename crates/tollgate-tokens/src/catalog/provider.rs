@@ -130,6 +130,12 @@ impl Provider {
         ))
     }
 
+    /// Whether this host (a port is ignored) and path are among its [`Provider::hosts`].
+    #[must_use]
+    pub fn answers_on(&self, host: &str, path: &str) -> bool {
+        self.answers(host, path).is_some()
+    }
+
     /// How long the pattern is by which it answers for this host and path.
     pub(crate) fn answers(&self, host: &str, path: &str) -> Option<usize> {
         self.hosts

@@ -99,4 +99,19 @@ impl<L: Copy> Node<L> {
     pub(super) fn item(&'static self) -> Option<&'static Self> {
         if self.deep { Some(self) } else { self.items }
     }
+
+    /// The levels of lists and objects that lie on the way to the deepest place, and the longest key on any way.
+    #[cfg(test)]
+    pub(crate) fn extent(&self) -> (usize, usize) {
+        let below = self
+            .keys
+            .iter()
+            .map(|(key, node)| (node.extent(), key.len()));
+        let items = self.items.map(|node| (node.extent(), 0));
+        below
+            .chain(items)
+            .fold((0, 0), |(levels, longest), ((below, key_below), key)| {
+                (levels.max(below + 1), longest.max(key_below).max(key))
+            })
+    }
 }

@@ -91,7 +91,7 @@ impl Evidence<'_> {
             _ if errortype.starts_with("ThrottlingException") => self.throttled(),
             401 | 403 => Scope::Auth,
             503 if self.is_crowded() => Scope::Concurrency,
-            // 408, 409 and 425 are what SDKs retry; 499 is Google's word for a call it cancelled. 501 and 505 stay as they are.
+            // 408, 409 and 425 are what SDKs retry; 499 and 503 are one to Google's own client. 501 and 505 stay as they are.
             408 | 409 | 425 | 499 | 500 | 502..=504 | 506.. => Scope::ProviderCapacity,
             501 | 505 => Scope::BadRequest,
             _ if self.body.is(&CAPACITY_WORDS) => Scope::ProviderCapacity,
@@ -110,8 +110,15 @@ impl Evidence<'_> {
         let none_at_all = self.status == 429
             && (google.limit == Some(0)
                 || names_limit_zero(&body.message)
-                || self.limits.iter().any(|l| l.limit == Some(0)));
+                || self.has_no_allocation());
         none_at_all || body.says(&BILLING_PHRASES)
+    }
+
+    /// Mistral's answer to accounts that have no access (seen in 2026). What a zero means at other servers is nowhere documented.
+    fn has_no_allocation(&self) -> bool {
+        self.limits
+            .iter()
+            .any(|limit| limit.name == "req-minute" && limit.limit == Some(0))
     }
 
     fn never_fits(&self, figures: &Figures) -> bool {
@@ -272,14 +279,8 @@ impl Evidence<'_> {
             Scope::Tokens => Unit::TotalTokens,
             Scope::Concurrency => Unit::Concurrency,
             Scope::NeverFits | Scope::Day => return figures.limit.or(self.body.google.limit),
-            Scope::Billing => {
-                return self
-                    .limits
-                    .iter()
-                    .any(|l| l.limit == Some(0))
-                    .then_some(0)
-                    .or(self.body.google.limit);
-            }
+            Scope::Billing if self.has_no_allocation() => return Some(0),
+            Scope::Billing => return self.body.google.limit,
             _ => return None,
         };
         let header = || {
@@ -287,6 +288,7 @@ impl Evidence<'_> {
                 .iter()
                 .find(|limit| limit.unit == unit)
                 .and_then(|limit| limit.limit)
+                .filter(|&limit| limit > 0)
         };
         figures.limit.or(self.body.google.limit).or_else(header)
     }

@@ -105,6 +105,19 @@ fn an_account_without_allocation_is_not_retried() {
 }
 
 #[test]
+fn a_limit_of_zero_is_final_only_where_it_is_known_to_mean_no_allocation() {
+    let headers = [
+        ("x-ratelimit-limit-tokens", "0"),
+        ("x-ratelimit-remaining-tokens", "0"),
+    ];
+    let found = plain(429, &headers, "");
+    assert_eq!(
+        (found.retryable, found.scope, found.limit),
+        (true, Scope::Tokens, None)
+    );
+}
+
+#[test]
 fn the_provider_s_own_trouble_is_told_from_a_quota() {
     #[track_caller]
     fn check(body: &str, scope: Scope) {

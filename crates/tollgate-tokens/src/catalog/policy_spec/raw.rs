@@ -23,7 +23,7 @@ pub(super) struct RawSpec {
     burst: Option<Amount>,
     anchor: Option<AnchorName>,
     time_zone: Option<String>,
-    margin: Option<Span>,
+    margin: Option<TimeSpan>,
     charge: Option<ChargeName>,
     output: Option<OutputRule>,
     cache_reads: Option<bool>,
@@ -103,7 +103,7 @@ impl TryFrom<RawSpec> for PolicySpec {
                 return fail("a time zone is an IANA name such as \"America/Los_Angeles\"");
             }
         }
-        let margin = raw.margin.map(|Span(span)| span);
+        let margin = raw.margin.map(|TimeSpan(span)| span);
         if let (Some(margin), Some(window)) = (margin, window)
             && margin >= window.nominal() / 2
         {
@@ -197,10 +197,11 @@ impl Amount {
     }
 }
 
-/// A span of time as a string, such as `"100ms"`.
-struct Span(Duration);
+/// A span of time as configuration files write it: `"100ms"`, `"60s"`, `"1h30m"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeSpan(pub Duration);
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for TimeSpan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         parse_span(&text).map(Self).ok_or_else(|| {
