@@ -43,7 +43,7 @@ pub(crate) async fn run(
     let start = Instant::now();
     let progress = Arc::new(Progress::new("tollgate", work.len(), start));
     let mut calls = JoinSet::new();
-    for work in work {
+    for (index, work) in work.iter().enumerate() {
         let mut request =
             client
                 .post(target.endpoint())
@@ -51,13 +51,22 @@ pub(crate) async fn run(
         for (name, value) in wire::headers(target) {
             request = request.header(name, value);
         }
-        calls.spawn(call(request, work.model.clone(), progress.clone()));
+        calls.spawn(call(
+            request,
+            Finished {
+                index,
+                model: work.model.clone(),
+                ..Finished::default()
+            },
+            progress.clone(),
+        ));
     }
-    let finished = tokio::select! {
+    let mut finished = tokio::select! {
         finished = calls.join_all() => finished,
         () = progress.show() => Vec::new(),
     };
     progress.refused.store(books.throttled(), Ordering::Relaxed);
+    finished.sort_by_key(|call| call.index);
     progress.finish();
     let wall = start.elapsed();
     Summary::new(target, &finished, wall, Some(&books))
@@ -77,13 +86,9 @@ fn configure(target: &Target, args: &Args) -> Result<Builder, Box<dyn Error>> {
 
 async fn call(
     request: reqwest_middleware::RequestBuilder,
-    model: String,
+    mut finished: Finished,
     progress: Arc<Progress>,
 ) -> Finished {
-    let mut finished = Finished {
-        model,
-        ..Finished::default()
-    };
     match request.send().await {
         Ok(response) => {
             finished.succeeded = response.status().is_success();

@@ -30,7 +30,7 @@ pub(crate) async fn run(
     let start = Instant::now();
     let progress = Arc::new(Progress::new("naive", work.len(), start));
     let mut calls = JoinSet::new();
-    for work in work {
+    for (index, work) in work.iter().enumerate() {
         let mut request =
             client
                 .post(target.endpoint())
@@ -42,15 +42,20 @@ pub(crate) async fn run(
             request.build()?,
             client.clone(),
             target.lasts(SLEEP),
-            work.model.clone(),
+            Finished {
+                index,
+                model: work.model.clone(),
+                ..Finished::default()
+            },
             start,
             progress.clone(),
         ));
     }
-    let finished = tokio::select! {
+    let mut finished = tokio::select! {
         finished = calls.join_all() => finished,
         () = progress.show() => Vec::new(),
     };
+    finished.sort_by_key(|call| call.index);
     progress.finish();
     let wall = start.elapsed();
     Summary::new(target, &finished, wall, None)
@@ -60,14 +65,10 @@ async fn call(
     request: reqwest::Request,
     client: reqwest::Client,
     sleep: Duration,
-    model: String,
+    mut finished: Finished,
     start: Instant,
     progress: Arc<Progress>,
 ) -> Finished {
-    let mut finished = Finished {
-        model,
-        ..Finished::default()
-    };
     for _ in 0..MOST_TRIES {
         let Some(request) = request.try_clone() else {
             break;

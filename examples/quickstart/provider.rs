@@ -3,11 +3,12 @@
 use std::error::Error;
 use std::time::Duration;
 
-use tollgate::tokens::{Catalog, Dialect, PolicySpec, Price, WindowSpec};
+use tollgate::tokens::{Catalog, Dialect, PolicySpec, Price, Usage, WindowSpec};
 use tollgate_sim::provider::{Charging, Quota, Rules, Shape, Unit};
-use tollgate_sim::{CallRecord, Provider, Server, optimum};
+use tollgate_sim::{CallRecord, Ending, Provider, Server, optimum};
 
 use crate::args::Args;
+use crate::report::Finished;
 use crate::wire;
 use crate::work::Work;
 
@@ -174,26 +175,25 @@ impl Target {
             .as_ref()
     }
 
-    /// The share of its quotas that the calls used while some were waiting: the time in which a clairvoyant client, which knows each
-    /// call's cost and wastes no moment, could have placed the same calls in the same order, over the time that it took. `None` if
-    /// nothing had to wait, or the provider's books cannot be read.
-    pub(crate) fn utilization(
-        &self,
-        calls: &[CallRecord],
-        start_ns: u64,
-    ) -> Result<Option<f64>, Box<dyn Error>> {
+    /// The share of its quotas that the calls used while some were waiting: the time in which a clairvoyant client, which knows
+    /// each call's cost and wastes no moment, could have placed the same calls in the order in which they were made, over the time
+    /// that it took. `None` if nothing had to wait, or the provider's books cannot be read.
+    pub(crate) fn utilization(&self, calls: &[Finished]) -> Result<Option<f64>, Box<dyn Error>> {
+        let Some(server) = &self.server else {
+            return Ok(None);
+        };
         let rules = rules()?;
+        let arrivals = server.calls();
+        let start_ns = arrivals.first().map_or(0, |call| call.arrival_ns);
         let (mut needed, mut taken) = (0_u64, 0_u64);
         for model in &self.models {
-            let of_model: Vec<CallRecord> = calls
-                .iter()
-                .filter(|call| call.model == *model)
-                .cloned()
-                .collect();
-            let best = optimum(&rules, &of_model, start_ns)?;
-            if let (Some(best), Some(last)) = (best.last(), of_model.last()) {
+            let of_model = |call: &&Finished| call.model == *model;
+            let costs: Vec<CallRecord> = calls.iter().filter(of_model).map(cost).collect();
+            let best = optimum(&rules, &costs, start_ns)?;
+            let last = arrivals.iter().rfind(|call| call.model == *model);
+            if let (Some(best), Some(last)) = (best.last(), last) {
                 needed += best - start_ns;
-                taken += last.arrival_ns.saturating_sub(start_ns);
+                taken += last.arrival_ns - start_ns;
             }
         }
         Ok((needed > 0).then(|| needed as f64 / taken as f64))
@@ -232,4 +232,19 @@ fn rules() -> Result<Rules, Box<dyn Error>> {
             Quota::new(Unit::Total, TOKENS_PER_MINUTE, MINUTE, Shape::SlidingLog)?,
         ],
     ))
+}
+
+/// A call as the optimum wants it: only what it cost matters there.
+fn cost(call: &Finished) -> CallRecord {
+    let usage = call.usage.unwrap_or(Usage::new(0, 0));
+    CallRecord {
+        model: call.model.clone(),
+        team: String::new(),
+        arrival_ns: 0,
+        finished_ns: 0,
+        input: usage.input,
+        output: usage.output,
+        reserved: usage.total(),
+        ending: Ending::Completed,
+    }
 }

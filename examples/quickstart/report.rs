@@ -21,6 +21,8 @@ pub(crate) struct Report {
 /// One call, as the program that made it saw it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Finished {
+    /// Its place in the order in which the calls were made.
+    pub(crate) index: usize,
     pub(crate) model: String,
     pub(crate) succeeded: bool,
     pub(crate) attempts: u32,
@@ -83,20 +85,15 @@ impl Summary {
             },
             Books::retries,
         );
-        let (throttled, provider_tokens, utilization) = match &target.server {
+        let (throttled, provider_tokens) = match &target.server {
             // A real provider's books are what its answers reported.
-            None => (own_throttled, reported, None),
+            None => (own_throttled, reported),
             Some(server) => {
                 let books = server.books();
-                let records = server.calls();
-                let first = records.first().map_or(0, |call| call.arrival_ns);
-                (
-                    books.throttled,
-                    books.input_tokens + books.output_tokens,
-                    target.utilization(&records, first)?,
-                )
+                (books.throttled, books.input_tokens + books.output_tokens)
             }
         };
+        let utilization = target.utilization(calls)?;
         let mut waits: Vec<Duration> = calls.iter().map(|call| call.waited).collect();
         waits.sort_unstable();
         let quantile = |percent: usize| {

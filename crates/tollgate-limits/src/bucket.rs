@@ -62,8 +62,8 @@ impl Bucket {
             .drain((before - self.level.max(0)).unsigned_abs());
     }
 
-    /// The earliest instant at which `units` more fit beside `held` units in flight; `None` if that takes a settlement. The state
-    /// must have been advanced.
+    /// The earliest instant at which `units` more fit beside `held` units in flight; `None` if that takes a settlement or longer
+    /// than time lasts. The state must have been advanced.
     pub(crate) fn fit(&self, units: u64, held: u64, rate: &Rate) -> Option<Tick> {
         let wanted = units.saturating_add(held);
         if wanted > rate.burst {
@@ -72,7 +72,7 @@ impl Bucket {
         let over = (self.level + rate.scaled(wanted) - rate.ceiling()).max(0);
         // Rounded up, against the caller: at the instant named, the units fit.
         let wait = over.unsigned_abs().div_ceil(u128::from(rate.limit));
-        Some(self.at.plus_nanos(u64::try_from(wait).unwrap_or(u64::MAX)))
+        self.at.checked_plus_nanos(u64::try_from(wait).ok()?)
     }
 
     /// Units that a call could take now.

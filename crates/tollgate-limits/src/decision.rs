@@ -32,8 +32,9 @@ pub struct Reservation {
 pub struct Wait {
     /// The policy that takes longest.
     pub binding: Binding,
-    /// The earliest instant at which the call fits if nothing else is charged until then; `None` if that depends on calls in
-    /// flight being settled.
+    /// The earliest instant at which the call fits into every policy if nothing else is charged until then; `None` if that depends
+    /// on calls in flight being settled, or if it is later than [`Tick::MAX`]. Where fixed windows with wide margins hardly overlap
+    /// it can be too early, never too late; the call is then told a later one.
     pub until: Option<Tick>,
 }
 

@@ -10,9 +10,9 @@
 //! - a refund eats the layer of its own reservation, then the layers *below* it, never those above; what is left over at the
 //!   bottom had drained already and is worth nothing.
 //!
-//! This equals a replay of the whole history with the charge replaced, which `tests/reference.rs` checks. Reservations whose
-//! layers can no longer be told apart share a group, so that every operation is O(log open), amortised, and a bucket without
-//! open reservations keeps one number.
+//! This equals a replay of the whole history with the charge replaced, which `tests/laws.rs` and `tests/reference.rs` check.
+//! Reservations whose layers can no longer be told apart share a group, so that every operation is O(log open), amortised, and a
+//! bucket without open reservations keeps one number.
 
 use alloc::vec::Vec;
 

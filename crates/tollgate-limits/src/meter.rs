@@ -127,7 +127,7 @@ impl Meter {
     }
 
     /// The earliest instant from `from` on at which `units` more fit if nothing else is charged; `None` if that takes a
-    /// settlement. The state must have been advanced, to no later than `from`.
+    /// settlement or longer than time lasts. The state must have been advanced, to no later than `from`.
     pub(crate) fn fit(&self, from: Tick, units: u64) -> Option<Tick> {
         let from = from.max(self.held_back_until());
         if units == 0 {

@@ -47,7 +47,7 @@ pub enum Anchor {
     /// With the first call after the previous window ended.
     FirstCall,
     /// At listed instants, such as the midnights of a time zone with daylight saving. The window's length is then only a
-    /// nominal one: it spaces the boundaries after the last listed instant.
+    /// nominal one: it spaces the boundaries before the first listed instant and after the last.
     Calendar(Calendar),
 }
 

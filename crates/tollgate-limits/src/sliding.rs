@@ -32,7 +32,7 @@ impl Sliding {
     /// Forgets what has aged out by `now`.
     pub(crate) fn advance(&mut self, now: Tick, span: &Span) {
         while let Some(cell) = self.cells.front()
-            && span.aged_out(cell.last, now)
+            && span.free_at(cell.last).is_some_and(|at| at <= now)
         {
             self.used -= cell.units;
             self.cells.pop_front();
@@ -40,7 +40,7 @@ impl Sliding {
     }
 
     /// The earliest instant from `from` on at which `units` more fit beside `held` units in flight; `None` if that takes a
-    /// settlement. The state must have been advanced.
+    /// settlement or longer than time lasts. The state must have been advanced.
     pub(crate) fn fit(&self, from: Tick, units: u64, held: u64, span: &Span) -> Option<Tick> {
         let room = span.limit.checked_sub(units.saturating_add(held))?;
         let mut over = self.used.saturating_sub(room);
@@ -50,7 +50,7 @@ impl Sliding {
         for cell in &self.cells {
             over = over.saturating_sub(cell.units);
             if over == 0 {
-                return Some(from.max(span.free_at(cell.last)));
+                return span.free_at(cell.last).map(|at| at.max(from));
             }
         }
         None
@@ -108,13 +108,11 @@ impl Sliding {
 }
 
 impl Span {
-    const fn free_at(&self, charged: Tick) -> Tick {
-        charged.plus_nanos(self.window).plus_nanos(self.margin)
-    }
-
-    /// Counts the time elapsed, which cannot saturate as `free_at` does near the end of time.
-    const fn aged_out(&self, charged: Tick, now: Tick) -> bool {
-        now.since(charged).as_nanos() >= self.window as u128 + self.margin as u128
+    /// When a charge ages out; `None` if that is after the end of time.
+    fn free_at(&self, charged: Tick) -> Option<Tick> {
+        charged
+            .checked_plus_nanos(self.window)?
+            .checked_plus_nanos(self.margin)
     }
 }
 

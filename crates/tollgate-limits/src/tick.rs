@@ -52,6 +52,10 @@ impl Tick {
         Self(self.0.saturating_add(nanos))
     }
 
+    pub(crate) fn checked_plus_nanos(self, nanos: u64) -> Option<Self> {
+        self.0.checked_add(nanos).map(Self)
+    }
+
     pub(crate) const fn minus_nanos(self, nanos: u64) -> Self {
         Self(self.0.saturating_sub(nanos))
     }

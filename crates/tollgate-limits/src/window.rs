@@ -78,7 +78,7 @@ impl Window {
     }
 
     /// The earliest instant from `from` on at which `units` more fit beside `held` units in flight; `None` if that takes a
-    /// settlement. The state must have been advanced.
+    /// settlement or longer than time lasts. The state must have been advanced.
     pub(crate) fn fit(&self, from: Tick, units: u64, held: u64, frame: &Frame) -> Option<Tick> {
         let room = frame.limit.checked_sub(units.saturating_add(held))?;
         let mut count = self.count;

@@ -29,11 +29,10 @@ proptest! {
 
     #[test]
     fn a_fixed_window_holds_when_the_providers_clock_is_off_by_half_the_margin(
-        (rule, tries) in ruled(),
+        (rule, tries) in ruled_where(|rule| matches!(rule.shape, Shape::Aligned { .. } | Shape::Calendar(_))),
         fast in any::<bool>(),
         off in 0..=64_u64,
     ) {
-        prop_assume!(matches!(rule.shape, Shape::Aligned { .. } | Shape::Calendar(_)));
         let half = rule.margin / 2;
         let off = half * off / 64;
         let mut counted = rule.counted(&tries, half);
@@ -176,7 +175,8 @@ proptest! {
                 prop_assert!(after.remaining() <= before.remaining());
                 prop_assert!(after.limit <= before.limit && after.capacity <= before.capacity);
             }
-            if fitted != Check::Fits {
+            // A lower limit refills more slowly, and so needs less of a bucket's burst as its margin: then a call may begin to fit.
+            if fitted != Check::Fits && heard.limit.is_none() {
                 prop_assert_ne!(world.ledger.check(Tick::from_nanos(world.now), world.lane, reserved), Check::Fits);
             }
         }
@@ -189,8 +189,7 @@ proptest! {
         foreign in 1..=1_000_u64,
         order in prop::collection::vec(any::<Index>(), 1..=60),
     ) {
-        prop_assume!(rule.booking == Booking::Arrival);
-        let rule = Rule { limit: 10_000, shape: rule.shape.with_burst(10_000), margin: 0, ..rule };
+        let rule = Rule { limit: 10_000, booking: Booking::Arrival, shape: rule.shape.with_burst(10_000), margin: 0, ..rule };
         let mut ledger = Ledger::new(Plan::new([rule.policy()]).unwrap());
         let lane = ledger.lane(&Labels::new());
         let total: u64 = own.iter().sum();
@@ -339,10 +338,16 @@ fn granted(decision: Decision) -> Reservation {
 }
 
 fn ruled() -> impl Strategy<Value = (Rule, Vec<Try>)> {
-    rules().prop_flat_map(|rule| {
-        let window = rule.window;
-        (Just(rule), tries(window))
-    })
+    ruled_where(|_| true)
+}
+
+fn ruled_where(meant: fn(&Rule) -> bool) -> impl Strategy<Value = (Rule, Vec<Try>)> {
+    rules()
+        .prop_filter("of the shape that is tested", meant)
+        .prop_flat_map(|rule| {
+            let window = rule.window;
+            (Just(rule), tries(window))
+        })
 }
 
 fn amounts() -> impl Strategy<Value = Amounts> {

@@ -5,67 +5,23 @@ use std::collections::BTreeMap;
 
 use proptest::{prelude::*, sample::Index, test_runner::FileFailurePersistence};
 use tollgate_limits::{
-    Amounts, Anchor, Binding, Booking, Calendar, Check, Decision, Labels, Lane, Ledger, News, Plan,
-    Policy, Quota, Reservation, Tick, Unit, Wait,
+    Amounts, Binding, Check, Decision, Labels, Lane, Ledger, News, Plan, Reservation, Tick, Unit,
+    Wait,
 };
 
-use naive::{History, Kind, Spec};
+use naive::{History, Kind};
+use scripts::{MODELS, RATED, Rule, Step, TENANTS, scripts};
 
 #[path = "reference/naive.rs"]
 mod naive;
-
-const MODELS: [&str; 2] = ["alpha-1", "beta-1"];
-const TENANTS: [&str; 2] = ["east", "west"];
-const RATED: [Unit; 5] = [
-    Unit::Requests,
-    Unit::InputTokens,
-    Unit::OutputTokens,
-    Unit::TotalTokens,
-    Unit::Cost,
-];
-
-/// A quota with the calls it applies to.
-#[derive(Clone, Debug)]
-struct Rule {
-    spec: Spec,
-    only_alpha: bool,
-    per_tenant: bool,
-}
-
-/// One step of a script. Which reservation or policy is meant is chosen among those that exist then.
-#[derive(Clone, Debug)]
-enum Step {
-    Reserve {
-        lane: usize,
-        amounts: [u64; 5],
-    },
-    Settle {
-        which: Index,
-        used: [u64; 5],
-    },
-    Release {
-        which: Index,
-    },
-    Pass {
-        nanos: u64,
-    },
-    Pause {
-        lane: usize,
-        unit: Option<usize>,
-        nanos: u64,
-    },
-    Adopt {
-        which: Index,
-        policy: Index,
-        limit: Option<u64>,
-        remaining: Option<u64>,
-        rounding: u64,
-    },
-}
+#[path = "reference/scripts.rs"]
+mod scripts;
 
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/proptest-regressions/reference.txt"))),
+        // PROPTEST_CASES sets the default, and so a longer run.
+        cases: 4 * ProptestConfig::default().cases,
         ..ProptestConfig::default()
     })]
 
@@ -263,9 +219,13 @@ impl World {
         };
         // Of those that take equally long the first one is named.
         let longest = lane.iter().rev().max_by_key(|entry| alone(entry)).unwrap();
-        let together = lane
-            .iter()
-            .flat_map(|(_, history, needed)| history.turning_points(now, *needed))
+        // A window that has room now may be near its end by the time the slowest policy has some.
+        let latest = alone(longest);
+        let together = [now, latest]
+            .into_iter()
+            .filter(|from| *from < u64::MAX)
+            .flat_map(|from| lane.iter().map(move |entry| (from, entry)))
+            .flat_map(|(from, (_, history, needed))| history.turning_points(from, *needed))
             .filter(|at| {
                 lane.iter()
                     .all(|(_, history, needed)| history.fits(*at, *needed))
@@ -357,47 +317,6 @@ impl World {
     }
 }
 
-impl Rule {
-    fn policy(&self, name: &str) -> Policy {
-        let Spec {
-            unit,
-            shape,
-            limit,
-            window,
-            margin,
-            booking,
-        } = &self.spec;
-        let window = Duration::from_nanos(*window);
-        let fixed = |anchor| Quota::window(*unit, *limit, window, anchor);
-        let quota = match shape {
-            Kind::Bucket { burst } => {
-                Quota::bucket(*unit, *limit, window).and_then(|q| q.burst(*burst))
-            }
-            Kind::Sliding => Quota::sliding(*unit, *limit, window),
-            Kind::Aligned { offset } => fixed(Anchor::Aligned {
-                offset: Duration::from_nanos(*offset),
-            }),
-            Kind::FirstCall => fixed(Anchor::FirstCall),
-            Kind::Calendar(boundaries) => {
-                let ticks: Vec<Tick> = boundaries.iter().map(|b| Tick::from_nanos(*b)).collect();
-                fixed(Anchor::Calendar(Calendar::new(ticks).unwrap()))
-            }
-            Kind::Slots => Quota::slots(*limit),
-        };
-        let mut policy = Policy::new(name, quota.unwrap())
-            .booking(*booking)
-            .margin(Duration::from_nanos(*margin))
-            .unwrap();
-        if self.only_alpha {
-            policy = policy.only("model", ["alpha*"]);
-        }
-        if self.per_tenant {
-            policy = policy.per("tenant");
-        }
-        policy
-    }
-}
-
 fn name(rule: usize) -> String {
     format!("policy-{rule}")
 }
@@ -407,103 +326,4 @@ fn amounts_of(units: [u64; 5]) -> Amounts {
         .into_iter()
         .zip(units)
         .fold(Amounts::ZERO, |amounts, (unit, n)| amounts.with(unit, n))
-}
-
-/// Up to four policies and a script for them. A scale of one makes collisions at the same nanosecond common; the larger ones
-/// make sliding windows long enough for charges to share a cell.
-fn scripts() -> impl Strategy<Value = (Vec<Rule>, Vec<Step>)> {
-    prop_oneof![Just(1_u64), Just(4_096), Just(100_000)].prop_flat_map(|scale| {
-        (
-            prop::collection::vec(rules(scale), 1..=4),
-            prop::collection::vec(steps(scale), 1..=80),
-        )
-    })
-}
-
-fn rules(scale: u64) -> impl Strategy<Value = Rule> {
-    let spec = (
-        0..RATED.len(),
-        0..7_usize,
-        1..=20_u64,
-        8..=60_u64,
-        0..=3_u64,
-        0..3_usize,
-    );
-    let shape = (
-        1..=30_u64,
-        0..=60_u64,
-        prop::collection::vec(30..=100_u64, 1..=5),
-    );
-    (
-        spec,
-        shape,
-        prop::bool::weighted(0.3),
-        prop::bool::weighted(0.3),
-    )
-        .prop_map(
-            move |(
-                (unit, kind, limit, window, margin, booking),
-                (burst, offset, gaps),
-                only_alpha,
-                per_tenant,
-            )| {
-                let (unit, window) = if kind == 6 {
-                    (Unit::Concurrency, 0)
-                } else {
-                    (RATED[unit], window * scale)
-                };
-                let mut margin = window * margin / 16;
-                let shape = match kind {
-                    0 | 1 => {
-                        margin = margin.min((burst * window / limit).saturating_sub(1));
-                        Kind::Bucket {
-                            burst: if kind == 0 { burst } else { limit },
-                        }
-                    }
-                    2 => Kind::Sliding,
-                    3 => Kind::Aligned {
-                        offset: offset * scale,
-                    },
-                    4 => Kind::FirstCall,
-                    5 => {
-                        let boundaries = gaps.iter().scan(offset * scale, |at, gap| {
-                            *at += window * gap / 50;
-                            Some(*at)
-                        });
-                        Kind::Calendar(boundaries.collect())
-                    }
-                    _ => Kind::Slots,
-                };
-                let booking =
-                    [Booking::Arrival, Booking::ArrivalKept, Booking::Completion][booking];
-                let spec = Spec {
-                    unit,
-                    shape,
-                    limit,
-                    window,
-                    margin,
-                    booking,
-                };
-                Rule {
-                    spec,
-                    only_alpha,
-                    per_tenant,
-                }
-            },
-        )
-}
-
-fn steps(scale: u64) -> impl Strategy<Value = Step> {
-    let amounts = || prop::array::uniform5(prop_oneof![Just(0), 1..=6_u64, 1..=20_u64]);
-    let lanes = 0..MODELS.len() * TENANTS.len();
-    prop_oneof![
-        8 => (lanes.clone(), amounts()).prop_map(|(lane, amounts)| Step::Reserve { lane, amounts }),
-        4 => (any::<Index>(), amounts()).prop_map(|(which, used)| Step::Settle { which, used }),
-        2 => any::<Index>().prop_map(|which| Step::Release { which }),
-        4 => prop_oneof![1..=20_u64, 0..=20 * scale, 0..=80 * scale].prop_map(|nanos| Step::Pass { nanos }),
-        1 => (lanes, prop::option::of(0..RATED.len()), 0..=30 * scale)
-            .prop_map(|(lane, unit, nanos)| Step::Pause { lane, unit, nanos }),
-        2 => (any::<Index>(), any::<Index>(), prop::option::weighted(0.1, 1..=25_u64), prop::option::weighted(0.9, 0..=20_u64), 0..=1_u64)
-            .prop_map(|(which, policy, limit, remaining, rounding)| Step::Adopt { which, policy, limit, remaining, rounding }),
-    ]
 }

@@ -109,10 +109,10 @@ impl Rule {
         let mut counted = Vec::new();
         let mut flying: Vec<(u64, Reservation, Amounts, bool, u64)> = Vec::new();
         let completion = self.booking == Booking::Completion;
-        let mut land = |ledger: &mut Ledger,
-                        counted: &mut Counted,
-                        flying: &mut Vec<(u64, Reservation, Amounts, bool, u64)>,
-                        until: u64| {
+        let land = |ledger: &mut Ledger,
+                    counted: &mut Counted,
+                    flying: &mut Vec<(u64, Reservation, Amounts, bool, u64)>,
+                    until: u64| {
             flying.sort_by_key(|(end, ..)| std::cmp::Reverse(*end));
             while flying.last().is_some_and(|(end, ..)| *end <= until) {
                 let (end, reservation, amounts, sent, travel) = flying.pop().unwrap();
@@ -145,7 +145,12 @@ impl Rule {
                 if call.sent && !completion {
                     counted.push((now + travel, units));
                 }
-                let end = now + call.duration.max(travel);
+                // One that is never sent is released soon. (Were it kept for longer than the window that it seemed to open, nobody
+                // could tell before that it opened none.)
+                let end = match call.sent {
+                    true => now + call.duration.max(travel),
+                    false => now + call.duration.min(self.window / 2),
+                };
                 flying.push((end, reservation, amounts, call.sent, travel));
             }
         }
@@ -188,10 +193,14 @@ impl Rule {
                 counted.chunk_by(|a, b| frame(a.0) == frame(b.0)).collect()
             }
             Shape::Calendar(boundaries) => {
-                let last = *boundaries.last().unwrap();
+                // Outside the list, windows of the nominal length follow on it at both ends.
+                let (first, last) = (boundaries[0], *boundaries.last().unwrap());
                 let frame = |at: u64| match at.checked_sub(last) {
-                    Some(after) => boundaries.len() as u64 + after / self.window,
-                    None => boundaries.partition_point(|b| *b <= at) as u64,
+                    Some(after) => (boundaries.len() as u64 + after / self.window, 0),
+                    None => (
+                        boundaries.partition_point(|b| *b <= at) as u64,
+                        first.saturating_sub(at).div_ceil(self.window),
+                    ),
                 };
                 counted.chunk_by(|a, b| frame(a.0) == frame(b.0)).collect()
             }
