@@ -5,14 +5,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tollgate_limits::{Binding, Check, Decision, Tick};
+use tollgate_limits::{Tick, Wait};
 
 use crate::{
     AcquireError, Call, Event, Gate, Permit, Ticket,
-    core::{Answer, Core, Driver, Wakes},
+    core::{Answer, Core, Wakes},
     driver,
     permit::Held,
-    queue::Waiter,
+    queue::{Place, Waiter},
 };
 
 /// Resolves to a [`Permit`] once every policy has room. See [`Gate::acquire`].
@@ -26,17 +26,17 @@ pub struct Acquire {
 #[derive(Clone, Copy)]
 enum State {
     New,
-    Waiting { ticket: Ticket, since: Tick },
+    Waiting { place: Place, since: Tick },
     Done,
 }
 
 /// What happened when a call first asked.
 enum First {
     Answered(Ticket, Answer),
+    /// What it waits for is not known before a store is asked.
     Queued {
-        ticket: Ticket,
-        binding: Option<Binding>,
-        until: Option<Tick>,
+        place: Place,
+        wait: Option<Wait>,
     },
 }
 
@@ -62,12 +62,9 @@ impl Acquire {
                 self.state = State::Done;
                 Poll::Ready(self.finish(answer, ticket, Duration::ZERO, false))
             }
-            First::Queued {
-                ticket,
-                binding,
-                until,
-            } => {
-                self.state = State::Waiting { ticket, since: now };
+            First::Queued { place, wait } => {
+                self.state = State::Waiting { place, since: now };
+                let (binding, until) = wait.map_or((None, None), |w| (Some(w.binding), w.until));
                 self.gate.record(&Event::Queued {
                     labels: &self.call.labels,
                     binding: binding.as_ref(),
@@ -75,7 +72,7 @@ impl Acquire {
                 });
                 driver::ensure(self.gate.inner());
                 // The lock was free for a moment: the answer may be there already.
-                self.fetch(ticket, now, waker)
+                self.fetch(place, now, waker)
             }
         }
     }
@@ -86,73 +83,52 @@ impl Acquire {
             amounts,
             ticket,
             deadline,
-            ..
+            priority,
         } = &self.call;
         let lane = core.ledger.lane(labels);
-        let ticket = ticket.unwrap_or_else(|| core.ticket(self.call.priority));
+        let ticket = ticket.unwrap_or_else(|| core.ticket(*priority));
         let deadline = *deadline;
         let refuse = |error| First::Answered(ticket, Err(error));
-        let mut wait = None;
-        if self.gate.inner().store.is_none() {
-            if core.queue.waiting() == 0 {
-                match core.ledger.reserve(now, lane, amounts) {
-                    Decision::Granted(reservation) => {
-                        return First::Answered(ticket, Ok(Held::Local(reservation)));
-                    }
-                    Decision::Wait(w) => wait = Some(w),
-                    Decision::NeverFits(binding) => {
-                        return refuse(AcquireError::never_fits(binding, now));
-                    }
-                }
-            } else {
-                match core.outlook(now, lane, amounts) {
-                    Check::Fits => {}
-                    Check::Wait(w) => wait = Some(w),
-                    Check::NeverFits(binding) => {
-                        return refuse(AcquireError::never_fits(binding, now));
-                    }
-                }
+        // Only the driver asks a store, one call after the other.
+        let mut due = Some(now);
+        let wait = if self.gate.inner().store.is_some() {
+            None
+        } else {
+            let obstacle = match core.enter(now, lane, amounts, ticket, wakes) {
+                Ok(reservation) => return First::Answered(ticket, Ok(Held::Local(reservation))),
+                Err(obstacle) => obstacle,
+            };
+            due = obstacle.due();
+            match obstacle.into_wait() {
+                Ok(wait) => Some(wait),
+                Err(binding) => return refuse(AcquireError::never_fits(binding, now)),
             }
-            let too_late =
-                |at: Tick| deadline.is_some_and(|deadline| deadline < at || deadline <= now);
-            if let Some(w) = &wait
-                && too_late(w.until.unwrap_or(now))
-            {
-                return refuse(AcquireError::deadline(wait, now));
-            }
+        };
+        let until = wait.as_ref().map_or(Some(now), |wait| wait.until);
+        let too_late = |deadline: Tick| deadline <= now || until.is_some_and(|at| deadline < at);
+        if wait.is_some() && deadline.is_some_and(too_late) {
+            return refuse(AcquireError::deadline(wait, now));
         }
         if core.queue.waiting() >= self.gate.queue_limit() {
             return refuse(AcquireError::queue_full(self.gate.queue_limit(), now));
         }
-        core.queue.enqueue(
-            ticket,
-            Waiter::new(lane, labels.clone(), *amounts, deadline, waker.clone()),
-        );
-        if self.gate.inner().store.is_some() {
-            wakes.driver = core.driver != Driver::None;
-        } else {
-            core.pump(now, wakes);
-        }
-        let (binding, until) = wait.map_or((None, None), |w| (Some(w.binding), w.until));
-        First::Queued {
-            ticket,
-            binding,
-            until,
-        }
+        let waiter = Waiter::new(lane, labels.clone(), *amounts, deadline, waker.clone());
+        let place = core.join(ticket, waiter, due, wakes);
+        First::Queued { place, wait }
     }
 
     fn fetch(
         &mut self,
-        ticket: Ticket,
+        place: Place,
         since: Tick,
         waker: &Waker,
     ) -> Poll<Result<Permit, AcquireError>> {
-        let Some(answer) = self.gate.lock().queue.fetch(ticket, waker) else {
+        let Some(answer) = self.gate.lock().queue.fetch(place, waker) else {
             return Poll::Pending;
         };
         self.state = State::Done;
         let waited = self.gate.now().since(since);
-        Poll::Ready(self.finish(answer, ticket, waited, true))
+        Poll::Ready(self.finish(answer, place.ticket, waited, true))
     }
 
     fn finish(
@@ -192,8 +168,8 @@ impl Future for Acquire {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.state {
             State::New => self.ask(cx.waker()),
-            State::Waiting { ticket, since } => {
-                let poll = self.fetch(ticket, since, cx.waker());
+            State::Waiting { place, since } => {
+                let poll = self.fetch(place, since, cx.waker());
                 if poll.is_pending() {
                     driver::ensure(self.gate.inner());
                 }
@@ -206,15 +182,15 @@ impl Future for Acquire {
 
 impl Drop for Acquire {
     fn drop(&mut self) {
-        let State::Waiting { ticket, since } = self.state else {
+        let State::Waiting { place, since } = self.state else {
             return;
         };
         let now = self.gate.now();
-        let mut granted = None;
-        self.gate.change(now, |core| {
-            granted = core.queue.cancel(ticket).and_then(Result::ok)
-        });
-        if let Some(held) = granted {
+        let mut wakes = Wakes::default();
+        let in_store = self.gate.inner().store.is_some();
+        let left = self.gate.lock().leave(now, place, in_store, &mut wakes);
+        self.gate.inner().wake(wakes);
+        if let Some(Ok(held)) = left.and_then(Waiter::into_answer) {
             self.gate.give_back(held, None);
         }
         self.gate.record(&Event::Abandoned {

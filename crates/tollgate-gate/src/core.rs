@@ -1,10 +1,18 @@
 //! `Core`: the ledger and the queue under one lock, and the one place where waiting calls are admitted.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::task::Waker;
 
-use tollgate_limits::{Amounts, Binding, Check, Decision, Lane, Ledger, Tick, Wait};
+use tollgate_limits::{
+    Amounts, Binding, Check, Decision, Labels, Lane, Ledger, Reservation, Tick, Wait,
+};
 
-use crate::{AcquireError, Priority, Ticket, permit::Held, queue::Queue};
+use crate::{
+    AcquireError, Priority, Ticket,
+    permit::Held,
+    queue::{Place, Queue, Waiter},
+};
 
 /// What a waiting call is told.
 pub(crate) type Answer = Result<Held, AcquireError>;
@@ -14,7 +22,10 @@ pub(crate) struct Core {
     pub(crate) ledger: Ledger,
     pub(crate) queue: Queue<Answer>,
     pub(crate) driver: Driver,
+    /// When a waiting call may be admitted next, or has to be asked for; never too late.
     pub(crate) next_admission: Option<Tick>,
+    /// Settlements that a store has taken; each may have made room.
+    pub(crate) settlements: u64,
     next_ticket: u64,
 }
 
@@ -25,6 +36,18 @@ pub(crate) enum Driver {
     None,
     /// Asleep until then; `None`: until it is told.
     Until(Option<Tick>),
+}
+
+/// Why a call is not admitted now.
+#[derive(Debug)]
+pub(crate) enum Obstacle {
+    Wait(Wait),
+    /// It fits, but calls that came earlier wait for a policy that it needs; perhaps not from `until` on.
+    Behind {
+        binding: Binding,
+        until: Option<Tick>,
+    },
+    NeverFits(Binding),
 }
 
 /// What has to be done once the lock is gone.
@@ -42,6 +65,7 @@ impl Core {
             queue,
             driver: Driver::None,
             next_admission: None,
+            settlements: 0,
             next_ticket: 0,
         }
     }
@@ -55,20 +79,104 @@ impl Core {
         ticket
     }
 
+    /// Reserves for a call that is not in line, if it fits and nobody who came earlier waits for what it needs.
+    pub(crate) fn enter(
+        &mut self,
+        now: Tick,
+        lane: Lane,
+        amounts: &Amounts,
+        ticket: Ticket,
+        wakes: &mut Wakes,
+    ) -> Result<Reservation, Obstacle> {
+        self.catch_up(now, wakes);
+        if self.queue.waiting() > 0
+            && let Some(obstacle) = self.outlook(now, lane, amounts, ticket)
+        {
+            return Err(obstacle);
+        }
+        match self.ledger.reserve(now, lane, amounts) {
+            Decision::Granted(reservation) => Ok(reservation),
+            Decision::Wait(wait) => Err(Obstacle::Wait(wait)),
+            Decision::NeverFits(binding) => Err(Obstacle::NeverFits(binding)),
+        }
+    }
+
+    /// Puts a call in line for which there is something to do at `due`, if that is known.
+    pub(crate) fn join(
+        &mut self,
+        ticket: Ticket,
+        waiter: Waiter<Answer>,
+        due: Option<Tick>,
+        wakes: &mut Wakes,
+    ) -> Place {
+        if self.queue.waiting() == 0 {
+            self.next_admission = None;
+        }
+        let place = self.queue.enqueue(ticket, waiter);
+        if self.queue.is_head(place) {
+            self.next_admission = min_some(self.next_admission, due);
+        }
+        self.rearm(wakes);
+        place
+    }
+
+    /// Takes a call out of line whose caller gave up, with the answer that it has not fetched. The caller drops both once the lock
+    /// is gone, because dropping a waker can run anybody's code.
+    pub(crate) fn leave(
+        &mut self,
+        now: Tick,
+        place: Place,
+        in_store: bool,
+        wakes: &mut Wakes,
+    ) -> Option<Waiter<Answer>> {
+        let was_head = self.queue.is_head(place);
+        let left = self.queue.cancel(place);
+        if !in_store {
+            self.pump(now, wakes);
+        } else {
+            if was_head {
+                // The store has not been asked for whoever comes first now.
+                self.next_admission = Some(now);
+            }
+            self.rearm(wakes);
+        }
+        left
+    }
+
+    /// A store has taken a settlement: there may be room now.
+    pub(crate) fn settled(&mut self, now: Tick, wakes: &mut Wakes) {
+        self.settlements += 1;
+        if self.queue.waiting() > 0 {
+            self.next_admission = Some(now);
+        }
+        self.rearm(wakes);
+    }
+
+    /// Admits whom the driver is about to admit, so that nobody comes in ahead of them before it runs.
+    pub(crate) fn catch_up(&mut self, now: Tick, wakes: &mut Wakes) {
+        if self.queue.waiting() > 0 && self.wake_at().is_some_and(|at| at <= now) {
+            self.pump(now, wakes);
+        }
+    }
+
     /// Admits every waiting call that fits now, in order, then refuses those whose deadline has passed.
     pub(crate) fn pump(&mut self, now: Tick, wakes: &mut Wakes) {
-        if self.queue.waiting() == 0 && self.driver == Driver::None {
-            return;
+        if self.queue.waiting() > 0 {
+            self.next_admission = self.admit(now, wakes);
+            while self.refuse_late(now, wakes) {
+                // Whoever was refused may have stood in the way of others.
+                self.next_admission = self.admit(now, wakes);
+            }
         }
-        let mut earliest = self.admit(now, wakes);
-        while self.refuse_late(now, wakes) {
-            // Whoever was refused may have stood in the way of others.
-            earliest = self.admit(now, wakes);
-        }
-        self.next_admission = earliest;
-        let wanted = self.wake_at();
+        self.rearm(wakes);
+    }
+
+    /// Tells the driver if it sleeps too long, or for nobody.
+    pub(crate) fn rearm(&self, wakes: &mut Wakes) {
         if let Driver::Until(armed) = self.driver {
-            let sooner = wanted.is_some_and(|wanted| armed.is_none_or(|armed| wanted < armed));
+            let sooner = self
+                .wake_at()
+                .is_some_and(|wanted| armed.is_none_or(|armed| wanted < armed));
             wakes.driver |= sooner || self.queue.waiting() == 0;
         }
     }
@@ -85,7 +193,7 @@ impl Core {
     }
 
     /// When the driver has something to do: the next admission or the next deadline.
-    fn wake_at(&self) -> Option<Tick> {
+    pub(crate) fn wake_at(&self) -> Option<Tick> {
         min_some(
             self.next_admission,
             self.queue.first_deadline().map(|(deadline, _)| deadline),
@@ -95,88 +203,170 @@ impl Core {
     /// A call that does not fit claims the policies that have no room for it: calls behind it that need one of those wait too, so
     /// that a large call is never starved by small ones, while calls that share none of them pass.
     fn admit(&mut self, now: Tick, wakes: &mut Wakes) -> Option<Tick> {
-        let mut claimed = Vec::new();
+        let mut claimed = BTreeSet::new();
         let mut earliest = None;
+        // When the first claim lapses, which matters if anybody is held back by one.
+        let mut lapse = None;
+        let mut held_back = false;
         let mut after = None;
-        while let Some((ticket, waiter)) = self.queue.head_after(after) {
-            after = Some(ticket);
+        while let Some((place, waiter)) = self.queue.head_after(after) {
+            after = Some(place);
             let (lane, amounts) = (waiter.lane, waiter.amounts);
             if self.touches(lane, &claimed) {
+                held_back = true;
                 continue;
             }
             let answer = match self.ledger.reserve(now, lane, &amounts) {
                 Decision::Granted(reservation) => Ok(Held::Local(reservation)),
                 Decision::Wait(wait) => {
-                    self.ledger
-                        .blocked_by(now, lane, &amounts, |meter| claimed.push(meter));
+                    lapse = min_some(lapse, self.claim(now, lane, &amounts, &mut claimed));
                     earliest = min_some(earliest, wait.until);
                     continue;
                 }
                 Decision::NeverFits(binding) => Err(AcquireError::never_fits(binding, now)),
             };
-            wakes.wakers.extend(self.queue.answer(ticket, answer));
+            wakes.wakers.extend(self.queue.answer(place, answer));
         }
-        earliest
+        if held_back {
+            min_some(earliest, lapse)
+        } else {
+            earliest
+        }
     }
 
-    /// The policy that keeps a call of this lane behind calls that came earlier.
-    pub(crate) fn ahead(&mut self, now: Tick, lane: Lane) -> Option<Binding> {
+    /// What keeps a call of this lane behind those that came earlier, by the same rule as [`Core::admit`].
+    fn ahead(&mut self, now: Tick, lane: Lane, ticket: Ticket) -> Option<Obstacle> {
+        let mut claimed = BTreeSet::new();
+        let mut until = None;
         let mut after = None;
-        while let Some((ticket, waiter)) = self.queue.head_after(after) {
-            after = Some(ticket);
+        while let Some((place, waiter)) = self.queue.head_after(after)
+            && place.ticket <= ticket
+        {
+            after = Some(place);
             let (ahead, amounts) = (waiter.lane, waiter.amounts);
-            let mut claimed = Vec::new();
-            self.ledger
-                .blocked_by(now, ahead, &amounts, |meter| claimed.push(meter));
+            if self.touches(ahead, &claimed) {
+                continue;
+            }
+            until = min_some(until, self.claim(now, ahead, &amounts, &mut claimed));
             if self.touches(lane, &claimed)
                 && let Check::Wait(wait) = self.ledger.check(now, ahead, &amounts)
             {
-                return Some(wait.binding);
+                let binding = wait.binding;
+                return Some(Obstacle::Behind { binding, until });
             }
         }
         None
     }
 
-    /// Why a call of this lane would wait, considering those ahead of it.
-    pub(crate) fn outlook(&mut self, now: Tick, lane: Lane, amounts: &Amounts) -> Check {
+    /// Why a call with this ticket would wait; `None` if it would be admitted now.
+    pub(crate) fn outlook(
+        &mut self,
+        now: Tick,
+        lane: Lane,
+        amounts: &Amounts,
+        ticket: Ticket,
+    ) -> Option<Obstacle> {
         match self.ledger.check(now, lane, amounts) {
-            Check::Fits => match self.ahead(now, lane) {
-                Some(binding) => Check::Wait(Wait {
-                    binding,
-                    until: None,
-                }),
-                None => Check::Fits,
-            },
-            other => other,
+            Check::Fits => self.ahead(now, lane, ticket),
+            Check::Wait(wait) => Some(Obstacle::Wait(wait)),
+            Check::NeverFits(binding) => Some(Obstacle::NeverFits(binding)),
         }
     }
 
     /// Refuses calls whose deadline has come without an admission; whether there were any.
     pub(crate) fn refuse_late(&mut self, now: Tick, wakes: &mut Wakes) -> bool {
         let mut any = false;
-        while let Some((deadline, ticket)) = self.queue.first_deadline()
+        while let Some((deadline, place)) = self.queue.first_deadline()
             && deadline <= now
-            && let Some(waiter) = self.queue.get(ticket)
+            && let Some(waiter) = self.queue.get_mut(place)
         {
             let (lane, amounts) = (waiter.lane, waiter.amounts);
-            let wait = match self.outlook(now, lane, &amounts) {
-                Check::Wait(wait) => Some(wait),
-                Check::Fits | Check::NeverFits(_) => None,
+            let wait = match waiter.told.take() {
+                Some(told) => Some(told.wait),
+                None => self
+                    .outlook(now, lane, &amounts, place.ticket)
+                    .and_then(|obstacle| obstacle.into_wait().ok()),
             };
-            wakes.wakers.extend(
-                self.queue
-                    .answer(ticket, Err(AcquireError::deadline(wait, now))),
-            );
+            let answer = Err(AcquireError::deadline(wait, now));
+            wakes.wakers.extend(self.queue.answer(place, answer));
             any = true;
         }
         any
     }
 
-    fn touches(&self, lane: Lane, claimed: &[u32]) -> bool {
-        self.ledger
-            .meters_of(lane)
-            .iter()
-            .any(|meter| claimed.contains(meter))
+    /// The next lane's first call, after `after`, that a store has to be asked for.
+    pub(crate) fn next_to_ask(
+        &self,
+        now: Tick,
+        after: Option<Place>,
+    ) -> Option<(Place, Arc<Labels>, Amounts)> {
+        let mut after = after;
+        while let Some((place, waiter)) = self.queue.head_after(after) {
+            after = Some(place);
+            if waiter
+                .told
+                .as_ref()
+                .is_none_or(|told| told.again <= now || told.settlements != self.settlements)
+            {
+                return Some((place, waiter.labels.clone(), waiter.amounts));
+            }
+        }
+        None
+    }
+
+    /// When a store has to be asked again, if it has been asked for every lane's first call.
+    pub(crate) fn ask_again_at(&self) -> Option<Tick> {
+        let again = |waiter: &Waiter<Answer>| waiter.told.as_ref().map(|told| told.again);
+        self.queue.heads().filter_map(again).min()
+    }
+
+    /// Claims what has no room for a call; when the first of those claims lapses, because that policy has room again while another
+    /// still has none.
+    fn claim(
+        &mut self,
+        now: Tick,
+        lane: Lane,
+        amounts: &Amounts,
+        claimed: &mut BTreeSet<u32>,
+    ) -> Option<Tick> {
+        let mut lapse = None;
+        self.ledger.blocked_by(now, lane, amounts, |meter, fits| {
+            claimed.insert(meter);
+            lapse = min_some(lapse, fits);
+        });
+        lapse
+    }
+
+    fn touches(&self, lane: Lane, claimed: &BTreeSet<u32>) -> bool {
+        !claimed.is_empty()
+            && self
+                .ledger
+                .meters_of(lane)
+                .iter()
+                .any(|meter| claimed.contains(meter))
+    }
+}
+
+impl Obstacle {
+    /// When a call that comes in line may be admitted first; never too late.
+    pub(crate) fn due(&self) -> Option<Tick> {
+        match self {
+            Self::Wait(wait) => wait.until,
+            Self::Behind { until, .. } => *until,
+            Self::NeverFits(_) => None,
+        }
+    }
+
+    /// What the call waits for, or the policy that it never fits.
+    pub(crate) fn into_wait(self) -> Result<Wait, Binding> {
+        match self {
+            Self::Wait(wait) => Ok(wait),
+            Self::Behind { binding, .. } => Ok(Wait {
+                binding,
+                until: None,
+            }),
+            Self::NeverFits(binding) => Err(binding),
+        }
     }
 }
 

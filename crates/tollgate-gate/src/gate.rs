@@ -5,14 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tollgate_limits::{
-    Amounts, Check, Decision, Labels, Ledger, News, Plan, Settlement, Status, Tick, Unit,
-};
+use tollgate_limits::{Amounts, Check, Labels, Ledger, News, Plan, Settlement, Status, Tick, Unit};
 
 use crate::{
     Acquire, AcquireError, Event, Permit, Priority, Recorder, Source, Store, Ticket,
     clock::Clock,
-    core::{Core, Wakes},
+    core::{Core, Obstacle, Wakes},
     permit::Held,
     queue::Queue,
 };
@@ -204,7 +202,7 @@ impl Gate {
     /// Reserves if every policy has room now and nobody waits ahead for one of them.
     ///
     /// # Errors
-    /// If it does not fit now, or never does. A gate with a store always answers [`Refusal::NotNow`] here, because asking it takes a
+    /// If it does not fit now, or never does. A gate with a store always answers [`crate::Refusal::NotNow`] here, because asking it takes a
     /// round trip.
     pub fn try_acquire(&self, call: &Call) -> Result<Permit, AcquireError> {
         let result = self.try_reserve(call);
@@ -218,6 +216,9 @@ impl Gate {
     /// The state of every policy in every partition seen so far. Empty for a gate with a store.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Status> {
+        if self.inner.store.is_some() {
+            return Vec::new();
+        }
         self.lock().ledger.snapshot(self.now())
     }
 
@@ -227,7 +228,7 @@ impl Gate {
         self.lock().queue.waiting()
     }
 
-    /// Reservations that have not been settled or released.
+    /// Reservations that have not been settled or released. Always 0 for a gate with a store, which keeps them.
     #[must_use]
     pub fn open_reservations(&self) -> usize {
         self.lock().ledger.open_reservations()
@@ -328,7 +329,7 @@ impl Gate {
                         Some(used) => store.settle(now, id, &used).await,
                         None => store.release(now, id).await,
                     };
-                    inner.rearm.notify_one();
+                    inner.settled();
                     told
                 });
             }
@@ -374,38 +375,36 @@ impl Gate {
         self.inner.queue_limit
     }
 
-    /// Changes the ledger, then admits whoever fits now.
-    pub(crate) fn change(&self, now: Tick, change: impl FnOnce(&mut Core)) {
+    /// Changes the ledger of a gate without a store, then admits whoever fits now.
+    fn change(&self, now: Tick, change: impl FnOnce(&mut Core)) {
         let mut wakes = Wakes::default();
         {
             let mut core = self.lock();
             change(&mut core);
-            if self.inner.store.is_none() {
-                core.pump(now, &mut wakes);
-            }
+            core.pump(now, &mut wakes);
         }
         self.inner.wake(wakes);
     }
 
     fn try_reserve(&self, call: &Call) -> Result<Permit, AcquireError> {
         let now = self.now();
-        let mut core = self.lock();
-        let lane = core.ledger.lane(&call.labels);
-        if core.queue.waiting() > 0
-            && let Some(binding) = core.ahead(now, lane)
-        {
-            return Err(AcquireError::behind(binding, now));
-        }
         if self.inner.store.is_some() {
             return Err(AcquireError::unasked(now));
         }
-        let reservation = match core.ledger.reserve(now, lane, &call.amounts) {
-            Decision::Granted(reservation) => reservation,
-            Decision::Wait(wait) => return Err(AcquireError::not_now(wait, now)),
-            Decision::NeverFits(binding) => return Err(AcquireError::never_fits(binding, now)),
+        let mut wakes = Wakes::default();
+        let (ticket, entered) = {
+            let mut core = self.lock();
+            let lane = core.ledger.lane(&call.labels);
+            let ticket = call.ticket.unwrap_or_else(|| core.ticket(call.priority));
+            let entered = core.enter(now, lane, &call.amounts, ticket, &mut wakes);
+            (ticket, entered)
         };
-        let ticket = call.ticket.unwrap_or_else(|| core.ticket(call.priority));
-        drop(core);
+        self.inner.wake(wakes);
+        let reservation = entered.map_err(|obstacle| match obstacle {
+            Obstacle::Wait(wait) => AcquireError::not_now(wait, now),
+            Obstacle::Behind { binding, .. } => AcquireError::behind(binding, now),
+            Obstacle::NeverFits(binding) => AcquireError::never_fits(binding, now),
+        })?;
         Ok(Permit::new(
             self.clone(),
             Held::Local(reservation),
@@ -429,13 +428,27 @@ impl Gate {
         }
     }
 
-    /// What a call would be told now.
+    /// What a call would be told now: `Wait` without an instant if calls that came earlier wait for what it needs. A gate with a
+    /// store cannot tell without asking it, and knows only what never fits.
     #[must_use]
     pub fn check(&self, call: &Call) -> Check {
         let now = self.now();
-        let mut core = self.lock();
-        let lane = core.ledger.lane(&call.labels);
-        core.outlook(now, lane, &call.amounts)
+        let mut wakes = Wakes::default();
+        let obstacle = {
+            let mut core = self.lock();
+            if self.inner.store.is_none() {
+                core.catch_up(now, &mut wakes);
+            }
+            let lane = core.ledger.lane(&call.labels);
+            let ticket = call.ticket.unwrap_or_else(|| core.ticket(call.priority));
+            core.outlook(now, lane, &call.amounts, ticket)
+        };
+        self.inner.wake(wakes);
+        match obstacle.map(Obstacle::into_wait) {
+            None => Check::Fits,
+            Some(Ok(wait)) => Check::Wait(wait),
+            Some(Err(binding)) => Check::NeverFits(binding),
+        }
     }
 }
 
@@ -451,6 +464,13 @@ impl Inner {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
         // The core is left consistent at every step, so a panic elsewhere does not spoil it.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note that a store has been told of a settlement.
+    fn settled(&self) {
+        let mut wakes = Wakes::default();
+        self.lock().settled(self.clock.now(), &mut wakes);
+        self.wake(wakes);
     }
 
     pub(crate) fn wake(&self, wakes: Wakes) {

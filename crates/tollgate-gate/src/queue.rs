@@ -19,9 +19,24 @@ pub(crate) struct Queue<G> {
     next_stay: u64,
 }
 
-/// A call's place in the queue. Earlier tickets go first; a call that is sent again keeps its ticket.
+/// A call's place in the queue: by priority, then first come, first served. A call that is sent again keeps its ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub(crate) u64);
+pub struct Ticket {
+    pub(crate) priority: Priority,
+    pub(crate) number: u64,
+}
+
+/// Which calls go first among those that wait for the same quota. Strict: a lower class waits while a higher one has calls waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Somebody is waiting for the answer.
+    High,
+    /// The default.
+    #[default]
+    Normal,
+    /// Work that can wait, such as batches.
+    Low,
+}
 
 /// One stay in the queue, never used again. A ticket is not enough to know it by: two hedged attempts can hold the same one, and a
 /// call that gave up can come back with its own while an answer to the first attempt is on its way.

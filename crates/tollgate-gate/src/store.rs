@@ -59,7 +59,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 pub enum StoreDecision {
     /// Charged; the number names the reservation.
     Granted(u64),
-    /// Not charged; ask again at `wait.until`, or after the next settle if that is `None`.
+    /// Not charged; ask again at `wait.until`, which is in the gate's time. If that is `None`, the gate asks after its next
+    /// settlement, and at least every 250 ms, since it does not hear of settlements elsewhere.
     Wait(Wait),
     /// Not charged; it needs more than a policy can ever grant.
     NeverFits(Binding),

@@ -1,13 +1,14 @@
 //! What waiting costs: one wake-up per admission, one task while calls wait and none afterwards, whichever runtime it lives on.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, SystemTime};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::yield_now;
+use tokio::time::sleep;
 use tollgate_gate::{
     Acquire, AcquireError, Amounts, Call, Gate, Labels, Permit, Plan, Policy, Quota, Unit,
 };
@@ -152,11 +153,8 @@ fn the_task_starts_again_elsewhere_when_its_runtime_died() {
         2,
         "the call and the driver"
     );
-    let second = lives.block_on(async {
-        let second = tokio::spawn(gate.acquire(&call()));
-        settle_down().await;
-        second
-    });
+    let second = lives.spawn(gate.acquire(&call()));
+    lives.block_on(settle_down());
     assert_eq!(lives.metrics().num_alive_tasks(), 1, "the call alone");
 
     drop(dies);
@@ -166,4 +164,33 @@ fn the_task_starts_again_elsewhere_when_its_runtime_died() {
         second.await.unwrap().unwrap().waited()
     });
     assert_eq!(waited, MINUTE);
+}
+
+/// Polls a call whenever it is woken, on the spot.
+struct AtOnce(Mutex<Pin<Box<Acquire>>>);
+
+impl Wake for AtOnce {
+    fn wake(self: Arc<Self>) {
+        let waker = Waker::from(self.clone());
+        let mut context = Context::from_waker(&waker);
+        drop(self.0.lock().unwrap().as_mut().poll(&mut context));
+    }
+}
+
+/// The task that admits the last waiting call signs off, and another call comes before it has ended.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_comes_while_the_task_ends_starts_exactly_one() {
+    let gate = gate(Quota::sliding(Unit::Requests, 1, MINUTE).unwrap());
+    spend(gate.try_acquire(&call()).unwrap());
+    let mut last = gate.acquire(&call());
+    let next = Arc::new(AtOnce(Mutex::new(Box::pin(gate.acquire(&call())))));
+    let polled = Pin::new(&mut last).poll(&mut Context::from_waker(&Waker::from(next.clone())));
+    assert!(polled.is_pending());
+    sleep(MINUTE).await;
+    settle_down().await;
+    assert_eq!(gate.waiting(), 1, "the last was admitted, the next waits");
+    assert_eq!(alive(), 1);
+    // Its grant was never fetched, so it goes to the next.
+    drop(last);
+    assert_eq!(gate.waiting(), 0);
 }

@@ -19,6 +19,7 @@ use tollgate_gate::{
 const START: Duration = Duration::from_secs(1_800_000_000);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
 
 fn builder(policies: impl IntoIterator<Item = Policy>) -> GateBuilder {
     Gate::builder(Plan::new(policies).unwrap()).started_at(SystemTime::UNIX_EPOCH + START)
@@ -378,4 +379,18 @@ async fn a_pause_of_one_unit_holds_only_calls_that_it_counts() {
     spend(gate.acquire(&tokens("b", 1)).await.unwrap());
     assert_eq!(gate.now(), at(Duration::ZERO));
     assert_eq!(paused.await.unwrap(), seconds(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_waits_no_longer_for_those_ahead_than_they_need_what_it_needs() {
+    let gate = gate([
+        sliding("rpm", Unit::Requests, 1, MINUTE),
+        sliding("tpd", Unit::TotalTokens, 100, DAY).only("model", ["a"]),
+    ]);
+    spend(gate.try_acquire(&tokens("a", 100)).unwrap());
+    // For a minute it needs both; then only the day's tokens are missing, and nothing else happens to say so.
+    let next_day = queue(&gate, &tokens("a", 1)).await;
+    let next_minute = queue(&gate, &tokens("b", 1)).await;
+    assert_eq!(next_minute.await.unwrap(), seconds(60));
+    assert_eq!(next_day.await.unwrap(), at(DAY));
 }

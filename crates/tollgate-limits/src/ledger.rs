@@ -194,7 +194,8 @@ impl Ledger {
         })
     }
 
-    /// The meters of the lane that have no room for `amounts` now, by an index that is equal for lanes which share them.
+    /// The meters of the lane that have no room for `amounts` now, by an index that is equal for lanes which share them, and when
+    /// each will by itself; `None` if that takes a settlement.
     ///
     /// # Panics
     /// If the lane belongs to another ledger.
@@ -203,14 +204,15 @@ impl Ledger {
         now: Tick,
         lane: Lane,
         amounts: &Amounts,
-        mut each: impl FnMut(u32),
+        mut each: impl FnMut(u32, Option<Tick>),
     ) {
         let now = self.forward(now);
         for &m in &self.lanes[lane.0 as usize] {
             let meter = &mut self.meters[m as usize];
             meter.advance(now);
-            if meter.fit(now, amounts.get(meter.unit)) != Some(now) {
-                each(m);
+            let fit = meter.fit(now, amounts.get(meter.unit));
+            if fit != Some(now) {
+                each(m, fit);
             }
         }
     }
