@@ -4,26 +4,26 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http::HeaderMap;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use tollgate_gate::{Permit, Source};
 use tollgate_tokens::{Dialect, Framing, Scan, Usage, UsageScanner, Warning, stream_verdict};
 
 use crate::{
-    exchange::unit_of,
+    answer::unit_of,
     span,
-    trip::{End, Trip, source},
+    trip::{End, Trip},
 };
 
 /// The body of a response that went through an exchange.
 ///
 /// It holds the call's permit until the last byte has passed, the inner body fails, or it is dropped: a stream keeps its
 /// reservation for as long as it runs. Trailers, size hints and errors of the inner body pass through.
-pub struct SettleBody<B> {
-    // What was read of an error response to judge it.
-    prefix: Option<Bytes>,
+pub struct SettleBody<B: Body> {
+    // What was read of an error response to judge it, to be passed on first.
+    head: Option<Box<Head<B::Error>>>,
     inner: B,
     tail: Option<Box<Tail>>,
 }
@@ -32,9 +32,8 @@ pub struct SettleBody<B> {
 struct Tail {
     trip: Trip,
     permit: Permit,
-    dialect: Dialect,
     // None where the body cannot be read: compressed, or of an unknown format.
-    scanner: Option<UsageScanner>,
+    scanner: Option<(Dialect, UsageScanner)>,
     stream: bool,
 }
 
@@ -46,56 +45,82 @@ enum Ending {
     Dropped,
 }
 
-impl<B> SettleBody<B> {
-    /// A body whose call has been settled already.
-    pub(crate) fn settled(prefix: Bytes, inner: B) -> Self {
+/// The beginning of a body that has been read already.
+pub(crate) struct Head<E> {
+    pub(crate) data: Bytes,
+    /// Trailers, or the error at which the body broke off.
+    last: Option<Result<Frame<Bytes>, E>>,
+    /// Nothing comes after it, and the inner body must not be asked again.
+    whole: bool,
+}
+
+impl<E> Head<E> {
+    pub(crate) fn new(data: BytesMut, last: Option<Result<Frame<Bytes>, E>>, whole: bool) -> Self {
         Self {
-            prefix: Some(prefix).filter(|prefix| !prefix.is_empty()),
+            data: data.freeze(),
+            last,
+            whole,
+        }
+    }
+
+    fn next(&mut self) -> Option<Result<Frame<Bytes>, E>> {
+        if self.data.is_empty() {
+            return self.last.take();
+        }
+        Some(Ok(Frame::data(std::mem::take(&mut self.data))))
+    }
+}
+
+impl<B: Body> SettleBody<B> {
+    /// A body whose call has been settled already.
+    pub(crate) fn settled(head: Head<B::Error>, inner: B) -> Self {
+        Self {
+            head: Some(Box::new(head)),
             inner,
             tail: None,
         }
     }
 
     /// A body that settles the call.
-    pub(crate) fn new(inner: B, headers: &HeaderMap, trip: Trip, mut permit: Permit) -> Self {
+    pub(crate) fn new(inner: B, headers: &HeaderMap, trip: Trip, permit: Permit) -> Self {
         let text = |name| {
             headers
                 .get(name)
-                .and_then(|value: &http::HeaderValue| value.to_str().ok())
+                .and_then(|value: &HeaderValue| value.to_str().ok())
         };
         let framing = Framing::of(text(CONTENT_TYPE));
-        let encoding =
-            text(CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+        let encoding = text(CONTENT_ENCODING).filter(|name| !name.eq_ignore_ascii_case("identity"));
         if let Some(encoding) = encoding {
-            span::warn(
-                &trip.call.span,
-                &Warning::UnreadableEncoding {
-                    encoding: encoding.into(),
-                },
-            );
+            let encoding = coding(encoding).into();
+            span::warn(&trip.call.span, &Warning::UnreadableEncoding { encoding });
         }
-        let dialect = trip.call.dialect.unwrap_or(Dialect::Generic);
-        let readable = encoding.is_none() && trip.call.dialect.is_some();
-        // The work is being done from here on: whatever happens, it is charged.
-        permit.mark_sent();
-        let scanner = readable.then(|| UsageScanner::new(dialect, framing));
+        let readable = trip.call.dialect.filter(|_| encoding.is_none());
+        let scanner = readable.map(|dialect| (dialect, UsageScanner::new(dialect, framing)));
         let tail = Tail {
             trip,
             permit,
-            dialect,
             scanner,
             stream: framing != Framing::Json,
         };
-        Self {
-            prefix: None,
+        let mut body = Self {
+            head: None,
             inner,
             tail: Some(Box::new(tail)),
-        }
+        };
+        // Clients do not ask for an empty body.
+        body.end_with_inner();
+        body
     }
 
     fn end(&mut self, ending: Ending) {
         if let Some(tail) = self.tail.take() {
             tail.settle(ending);
+        }
+    }
+
+    fn end_with_inner(&mut self) {
+        if self.inner.is_end_stream() {
+            self.end(Ending::Complete);
         }
     }
 }
@@ -108,8 +133,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for SettleBody<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        if let Some(prefix) = self.prefix.take() {
-            return Poll::Ready(Some(Ok(Frame::data(prefix))));
+        if let Some(head) = &mut self.head {
+            let next = head.next();
+            if next.is_some() || head.whole {
+                return Poll::Ready(next);
+            }
         }
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
         match &polled {
@@ -119,46 +147,53 @@ impl<B: Body<Data = Bytes> + Unpin> Body for SettleBody<B> {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(tail) = &mut self.tail
                     && let Some(data) = frame.data_ref()
-                    && let Some(scanner) = &mut tail.scanner
+                    && let Some((_, scanner)) = &mut tail.scanner
                 {
                     scanner.push(data);
                 }
                 // Clients often do not ask again after the last frame.
-                if self.inner.is_end_stream() {
-                    self.end(Ending::Complete);
-                }
+                self.end_with_inner();
             }
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.prefix.is_none() && self.inner.is_end_stream()
+        match &self.head {
+            Some(head) if !head.data.is_empty() || head.last.is_some() => false,
+            Some(head) if head.whole => true,
+            _ => self.inner.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        let mut hint = self.inner.size_hint();
-        if let Some(prefix) = &self.prefix {
-            let prefix = prefix.len() as u64;
-            let upper = hint.upper().map(|upper| upper.saturating_add(prefix));
-            let lower = hint.lower().saturating_add(prefix);
-            hint = SizeHint::new();
-            hint.set_lower(lower);
-            if let Some(upper) = upper {
-                hint.set_upper(upper);
-            }
+        let Some(head) = &self.head else {
+            return self.inner.size_hint();
+        };
+        let read = head.data.len() as u64;
+        if head.whole && !matches!(head.last, Some(Err(_))) {
+            return SizeHint::with_exact(read);
+        }
+        let rest = self.inner.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower().saturating_add(read));
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper.saturating_add(read));
         }
         hint
     }
 }
 
-impl<B> Drop for SettleBody<B> {
+/// The error of an inner body, which may be kept here, is never pinned.
+impl<B: Body + Unpin> Unpin for SettleBody<B> {}
+
+impl<B: Body> Drop for SettleBody<B> {
     fn drop(&mut self) {
         self.end(Ending::Dropped);
     }
 }
 
-impl<B> fmt::Debug for SettleBody<B> {
+impl<B: Body> fmt::Debug for SettleBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SettleBody")
             .field("open", &self.tail.is_some())
@@ -171,25 +206,29 @@ impl Tail {
         let Self {
             trip,
             permit,
-            dialect,
             scanner,
             stream,
         } = self;
-        let Some(scan) = scanner.map(UsageScanner::finish) else {
-            let reserved = *permit.reserved();
+        let span = trip.call.span.clone();
+        let _in_span = span.enter();
+        let reserved = *permit.reserved();
+        let Some((dialect, scanner)) = scanner else {
             permit.settle(&reserved, Source::Kept);
-            trip.finish(&End {
+            return trip.finish(&End {
                 error: ending.error(),
                 ..End::default()
             });
-            return;
         };
+        let scan = scanner.finish();
         for warning in &scan.warnings {
-            span::warn(&trip.call.span, warning);
+            span::warn(&span, warning);
         }
-        let (used, reported) = used(&scan, dialect, ending, stream, trip.call.expected.input);
-        let cost = scan.usage.as_ref().and_then(|usage| trip.call.cost(usage));
-        let mut error = ending.error();
+        let mut error = match ending {
+            // Clients let go of a body once its own terminator has come.
+            Ending::Dropped if scan.complete => None,
+            Ending::Complete if stream && !scan.complete => Some("cut_stream"),
+            _ => ending.error(),
+        };
         if let Some(body_error) = &scan.error {
             let verdict = stream_verdict(body_error);
             error = Some(verdict.scope.as_str());
@@ -199,28 +238,18 @@ impl Tail {
                     .unwrap_or_else(|| trip.exchange.first_delay());
                 permit.pause(unit_of(verdict.scope), pause);
             }
-        } else if ending == Ending::Complete && stream && !scan.complete {
-            error = Some("cut_stream");
         }
-        match used {
-            Some(used) => {
-                let amounts = trip.call.profile.rules.settle(&used, trip.call.cost(&used));
-                trip.call
-                    .span
-                    .in_scope(|| permit.settle(&amounts, source(reported)));
+        let call = &trip.call;
+        match used(&scan, dialect, stream, call.expected.input) {
+            Some((used, source)) => {
+                permit.settle(&call.profile.rules.settle(&used, call.cost(&used)), source);
+                if source == Source::Reported {
+                    trip.exchange.estimator().learn(&call.descriptor, &used);
+                }
             }
-            None => {
-                let reserved = *permit.reserved();
-                trip.call
-                    .span
-                    .in_scope(|| permit.settle(&reserved, Source::Kept));
-            }
+            None => drop(permit.settle(&reserved, Source::Kept)),
         }
-        if reported && let Some(usage) = &scan.usage {
-            trip.exchange
-                .estimator()
-                .learn(&trip.call.descriptor, usage);
-        }
+        let cost = scan.usage.as_ref().and_then(|usage| call.cost(usage));
         trip.finish(&End {
             usage: scan.usage,
             cost,
@@ -240,31 +269,36 @@ impl Ending {
     }
 }
 
-/// What to charge, and whether it is the provider's own final word. `None`: nobody knows, and the reservation is kept.
+/// The name of a content coding (IANA's registry, 2026), so that a warning tells nothing else that a header may hold.
+fn coding(encoding: &str) -> &'static str {
+    const NAMES: [&str; 6] = ["gzip", "x-gzip", "deflate", "br", "zstd", "compress"];
+    let named = NAMES
+        .into_iter()
+        .find(|name| name.eq_ignore_ascii_case(encoding));
+    named.unwrap_or("unknown")
+}
+
+/// What to charge, and on whose word. `None`: nobody knows, and the reservation is kept.
 fn used(
     scan: &Scan,
     dialect: Dialect,
-    ending: Ending,
     stream: bool,
     expected_input: u64,
-) -> (Option<Usage>, bool) {
+) -> Option<(Usage, Source)> {
     // Three bytes to a token: most text has more, so this is against the caller.
     let passed = scan.text_bytes.div_ceil(3);
     match scan.usage {
-        Some(usage) if scan.complete => (Some(usage), true),
+        Some(usage) if scan.complete => Some((usage, Source::Reported)),
         // The first event has the input, and a placeholder for the output; the last one never came.
-        Some(usage) if stream && dialect == Dialect::Anthropic => (
-            Some(Usage {
-                output: usage.output.max(passed),
-                ..usage
-            }),
-            false,
-        ),
-        Some(usage) => (Some(usage), false),
-        // A stream shows what was generated; of a document cut short nobody knows how long it was.
-        None if stream || ending == Ending::Complete => {
-            (Some(Usage::new(expected_input, passed)), false)
+        Some(usage) if stream && dialect == Dialect::Anthropic => {
+            let output = usage.output.max(passed);
+            Some((Usage { output, ..usage }, Source::Estimated))
         }
-        None => (None, false),
+        Some(usage) => Some((usage, Source::Estimated)),
+        // A stream shows what was generated, and so does a whole document; of one cut short nobody knows how long it was.
+        None if stream || scan.complete => {
+            Some((Usage::new(expected_input, passed), Source::Estimated))
+        }
+        None => None,
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use http::uri::Authority;
-use tollgate_gate::{Amounts, Labels};
-use tollgate_tokens::{Cost, Descriptor, Dialect, Price, Usage, describe};
+use tollgate_gate::{Labels, Priority, Tick};
+use tollgate_tokens::{Cost, Descriptor, Dialect, Operation, Price, UnknownPrice, Usage, describe};
 
 use crate::{
-    CallOptions, Exchange, Refused, charge::Expected, error::Limit, exchange::Profile, span,
+    CallOptions, Exchange, Refused, charge::Expected, error::Limit, profile::Profile, span,
 };
 
 /// Where a request goes: all that is read of its URL, which may carry keys elsewhere.
@@ -55,9 +55,7 @@ impl Call {
         body: Option<&[u8]>,
         options: &CallOptions,
     ) -> Self {
-        let profile = exchange.profile(target, options);
-        let detected = Dialect::detect(target.host, target.path);
-        let dialect = profile.dialect_of(target).or(detected);
+        let (profile, dialect) = exchange.profile(target, options);
         let mut descriptor = describe(dialect, target.path, body.unwrap_or_default());
         if let Some(model) = &options.model {
             descriptor.model = Some(model.clone());
@@ -111,22 +109,34 @@ impl Call {
 
     /// Refuses what can never succeed, before anything is reserved. The prompt is taken at its least, so that no call is refused
     /// that the provider might accept.
-    pub(crate) fn preflight(&mut self, exchange: &Exchange) -> Result<(), Refused> {
-        let input = (self.descriptor.text_bytes / MOST_BYTES_PER_TOKEN)
-            .saturating_add(self.descriptor.token_ids);
-        let output = self.descriptor.output_cap.unwrap_or(0);
-        for (what, limit) in [
-            (Limit::Context, self.context),
-            (Limit::PerRequest, self.per_request),
-        ] {
-            if let Some(limit) = limit
-                && input.saturating_add(output) > limit
-            {
-                return Err(Refused::too_long(what, input, output, limit));
+    pub(crate) fn preflight(&mut self, unknown_price: &UnknownPrice) -> Result<(), Refused> {
+        let Descriptor {
+            text_bytes,
+            token_ids,
+            output_cap,
+            choices,
+            ..
+        } = self.descriptor;
+        let input = (text_bytes / MOST_BYTES_PER_TOKEN).saturating_add(token_ids);
+        let output = output_cap.unwrap_or(0);
+        fits(Limit::PerRequest, input, output, self.per_request)?;
+        // Each answer has the context to itself. So has each of several prompts, which add to the number of answers.
+        let choices = u64::from(choices.max(1));
+        match self.descriptor.operation {
+            Operation::Chat => fits(Limit::Context, input, output / choices, self.context)?,
+            Operation::TextCompletion => {
+                fits(
+                    Limit::Context,
+                    input / choices,
+                    output / choices,
+                    self.context,
+                )?;
             }
+            // How many texts a batch of embeddings has is not known; counting tokens takes no context.
+            Operation::Embeddings | Operation::CountTokens | Operation::Other => {}
         }
         if self.profile.rules.needs_price() {
-            match exchange.unknown_price().resolve(self.price.as_ref()) {
+            match unknown_price.resolve(self.price.as_ref()) {
                 Ok(price) => self.price = price.cloned(),
                 Err(_) => return Err(Refused::unknown_price(self.descriptor.model.as_deref())),
             }
@@ -134,10 +144,17 @@ impl Call {
         Ok(())
     }
 
-    pub(crate) fn reserve(&self) -> Amounts {
-        self.profile
+    /// What the gate is asked for.
+    pub(crate) fn ask(&self, priority: Priority, deadline: Option<Tick>) -> tollgate_gate::Call {
+        let amounts = self
+            .profile
             .rules
-            .reserve(&self.expected, self.price.as_ref())
+            .reserve(&self.expected, self.price.as_ref());
+        let ask = tollgate_gate::Call::new(self.labels.clone(), amounts).priority(priority);
+        match deadline {
+            Some(deadline) => ask.by(deadline),
+            None => ask,
+        }
     }
 
     /// What `usage` costs: the provider's own word first, then the price list.
@@ -145,6 +162,15 @@ impl Call {
         usage
             .cost
             .or_else(|| self.price.as_ref().map(|price| price.cost(usage)))
+    }
+}
+
+fn fits(what: Limit, input: u64, output: u64, limit: Option<u64>) -> Result<(), Refused> {
+    match limit {
+        Some(limit) if input.saturating_add(output) > limit => {
+            Err(Refused::too_long(what, input, output, limit))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -47,8 +47,9 @@ impl CallOptions {
         self
     }
 
-    /// Refuses the call if it cannot be admitted within this span of its start, retries included. Does not bound the answer itself:
-    /// that is the client's own timeout. Zero admits only what fits now.
+    /// Refuses the call if it cannot be admitted within this span of its start, retries included; an error response whose delay goes
+    /// beyond it is handed over at once. Does not bound the answer itself: that is the client's own timeout. Zero admits only what
+    /// fits now.
     #[must_use]
     pub const fn within(mut self, span: Duration) -> Self {
         self.within = Some(span);

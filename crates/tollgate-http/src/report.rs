@@ -39,8 +39,8 @@ impl Report {
         self.verdict.as_ref().map(|verdict| verdict.scope)
     }
 
-    /// When the provider says that the call may succeed, on the gate's clock (Unix time in nanoseconds); set where that is further
-    /// away than the exchange's patience, or retries ran out.
+    /// When the call may succeed, on the gate's clock (Unix time in nanoseconds): the provider's word, or the schedule's next delay
+    /// where it named no time. `None` for a success, and where waiting does not help.
     #[must_use]
     pub const fn retry_at(&self) -> Option<Tick> {
         self.retry_at

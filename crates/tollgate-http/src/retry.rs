@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use backon::BackoffBuilder as _;
-use tollgate_tokens::Verdict;
+use tollgate_gate::Tick;
 
 /// Makes the schedule of delays of one call.
 ///
-/// The default is `backon`'s exponential backoff with jitter. With the feature `backoff`, [`Schedule::from_backoff`] takes any
+/// The default is `backon`'s exponential backoff with jitter. With the feature `backoff`, `Schedule::from_backoff` takes any
 /// `backoff::backoff::Backoff`.
 #[derive(Clone)]
 pub struct Schedule {
@@ -118,16 +118,23 @@ pub(crate) struct Retries<'a> {
     budget: &'a RetryBudget,
     delays: Delays,
     patience: Duration,
+    deadline: Option<Tick>,
     left: u32,
 }
 
-/// What to do with an attempt that failed.
+/// How long a failure asks to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// Send it again after this span.
-    Again(Duration),
-    /// Hand the failure to the caller, who may try again after this span if one is known.
-    GiveUp(Option<Duration>),
+pub(crate) struct Delay {
+    /// What the provider asked for, or the schedule has next.
+    pub(crate) asked: Duration,
+    jitter: Duration,
+}
+
+impl Delay {
+    /// What is waited: a little more than asked, so that not all come back at one instant.
+    pub(crate) fn span(self) -> Duration {
+        self.asked.saturating_add(self.jitter)
+    }
 }
 
 impl<'a> Retries<'a> {
@@ -136,44 +143,53 @@ impl<'a> Retries<'a> {
         schedule: &Schedule,
         attempts: u32,
         patience: Duration,
+        deadline: Option<Tick>,
     ) -> Self {
         budget.earn();
+        let (delays, left) = (schedule.delays(), attempts.saturating_sub(1));
         Self {
             budget,
-            delays: schedule.delays(),
+            delays,
             patience,
-            left: attempts.saturating_sub(1),
+            deadline,
+            left,
         }
     }
 
-    /// The delay that the failure calls for, whether or not it is used: what the provider asked and a little more, so that not all
-    /// come back at one instant; or the schedule's next, if it did not say.
-    pub(crate) fn delay(&mut self, hint: Option<Duration>) -> Option<Duration> {
-        match hint {
-            Some(hint) => Some(hint + hint.min(LONGEST_JITTER * 10).mul_f64(0.1 * fastrand::f64())),
-            None => self.delays.next(),
-        }
-    }
-
-    pub(crate) fn after_verdict(&mut self, verdict: &Verdict, delay: Option<Duration>) -> Next {
-        if !verdict.retryable {
-            return Next::GiveUp(verdict.retry_after);
-        }
-        self.next(delay)
-    }
-
-    pub(crate) fn next(&mut self, delay: Option<Duration>) -> Next {
-        match delay {
-            Some(delay) if self.left > 0 && delay <= self.patience && self.budget.spend() => {
-                self.left -= 1;
-                Next::Again(delay)
+    /// The delay that a failure calls for, whether or not it is used. A provider that asks for none at all is taken to have said
+    /// nothing, as its own clients do; then it is the schedule's next, which has its own jitter.
+    pub(crate) fn delay(&mut self, hint: Option<Duration>) -> Option<Delay> {
+        match hint.filter(|hint| !hint.is_zero()) {
+            Some(asked) => {
+                let most = (asked / 10).min(LONGEST_JITTER);
+                Some(Delay {
+                    asked,
+                    jitter: most.mul_f64(fastrand::f64()),
+                })
             }
-            delay => Next::GiveUp(delay),
+            None => self.delays.next().map(|asked| Delay {
+                asked,
+                jitter: Duration::ZERO,
+            }),
         }
+    }
+
+    /// Uses up a retry, and says how long to wait before it. `None`: the failure is the caller's, because there is no delay to wait
+    /// for, attempts, patience or budget are at their end, or the deadline comes first.
+    pub(crate) fn again(&mut self, delay: Option<Delay>, now: Tick) -> Option<Duration> {
+        let delay = delay?;
+        let in_time = self
+            .deadline
+            .is_none_or(|deadline| now.plus(delay.span()) < deadline);
+        if self.left == 0 || delay.asked > self.patience || !in_time || !self.budget.spend() {
+            return None;
+        }
+        self.left -= 1;
+        Some(delay.span())
     }
 }
 
-/// Jitter is upward only, a tenth of the hint but no more than this.
+/// Jitter is upward only: at most a tenth of what was asked, and no more than this.
 const LONGEST_JITTER: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
@@ -192,40 +208,79 @@ mod tests {
         assert_eq!(retried, 10 + 99);
     }
 
-    #[test]
-    fn a_hint_is_a_minimum_and_jitter_goes_upward() {
-        let budget = RetryBudget::new(10);
-        let mut retries = Retries::new(&budget, &Schedule::default(), 3, Duration::from_secs(60));
-        for _ in 0..100 {
-            let delay = retries.delay(Some(Duration::from_secs(10))).unwrap();
-            assert!(
-                (Duration::from_secs(10)..=Duration::from_secs(11)).contains(&delay),
-                "{delay:?}"
-            );
-        }
+    fn secs(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    fn retries<'a>(budget: &'a RetryBudget, attempts: u32, deadline: Option<Tick>) -> Retries<'a> {
+        let schedule = Schedule::new(|| [1, 2].into_iter().map(secs));
+        Retries::new(budget, &schedule, attempts, secs(60), deadline)
     }
 
     #[test]
-    fn attempts_patience_and_the_schedule_end_retries() {
+    fn a_hint_is_a_minimum_and_jitter_goes_upward() {
         let budget = RetryBudget::new(10);
-        let schedule = Schedule::new(|| [1_u64, 2].into_iter().map(Duration::from_secs));
-        let mut retries = Retries::new(&budget, &schedule, 2, Duration::from_secs(60));
+        let mut retries = retries(&budget, 3, None);
+        let mut check = |hint, most| {
+            for _ in 0..100 {
+                let delay = retries.delay(Some(hint)).unwrap();
+                assert_eq!(delay.asked, hint);
+                assert!((hint..=most).contains(&delay.span()), "{delay:?}");
+            }
+        };
+        check(secs(10), secs(11));
+        check(secs(1_000), secs(1_003));
+        check(Duration::MAX, Duration::MAX);
+    }
+
+    #[test]
+    fn attempts_and_the_schedule_end_retries() {
+        let budget = RetryBudget::new(10);
+        let mut retries = retries(&budget, 2, None);
         let first = retries.delay(None);
-        assert_eq!(retries.next(first), Next::Again(Duration::from_secs(1)));
+        assert_eq!(retries.again(first, Tick::ZERO), Some(secs(1)));
         let second = retries.delay(None);
+        assert_eq!(second.map(Delay::span), Some(secs(2)));
         assert_eq!(
-            retries.next(second),
-            Next::GiveUp(Some(Duration::from_secs(2))),
+            retries.again(second, Tick::ZERO),
+            None,
             "two attempts in all"
         );
-        let third = retries.delay(None);
-        assert_eq!(third, None, "the schedule is at its end");
+        assert_eq!(retries.delay(None), None, "the schedule is at its end");
+        assert_eq!(retries.again(None, Tick::ZERO), None);
+    }
 
-        let mut retries = Retries::new(&budget, &schedule, 9, Duration::from_secs(60));
+    #[test]
+    fn patience_and_the_deadline_end_retries_and_cost_nothing() {
+        let budget = RetryBudget::new(0);
+        let of = |asked| {
+            Some(Delay {
+                asked,
+                jitter: Duration::ZERO,
+            })
+        };
+        let mut patient = retries(&budget, 99, None);
+        assert_eq!(patient.again(of(secs(61)), Tick::ZERO), None);
+        let mut hasty = retries(&budget, 99, Some(Tick::after_origin(secs(30))));
         assert_eq!(
-            retries.next(Some(Duration::from_secs(61))),
-            Next::GiveUp(Some(Duration::from_secs(61))),
-            "beyond patience"
+            hasty.again(of(secs(10)), Tick::after_origin(secs(20))),
+            None
+        );
+        let jittered = Some(Delay {
+            asked: secs(60),
+            jitter: secs(3),
+        });
+        for _ in 0..10 {
+            assert_eq!(
+                patient.again(jittered, Tick::ZERO),
+                Some(secs(63)),
+                "jitter is no impatience"
+            );
+        }
+        assert_eq!(
+            patient.again(of(secs(1)), Tick::ZERO),
+            None,
+            "the stock is empty"
         );
     }
 

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use tollgate_gate::{Event, Finished, Source, Tick, Tokens};
-use tollgate_tokens::{Cost, Scan, Usage};
+use tollgate_gate::{Event, Finished, Tick, Tokens};
+use tollgate_tokens::{Cost, Scan, Usage, Verdict};
 
-use crate::{Exchange, call::Call, span};
+use crate::{Exchange, Refused, Report, call::Call, span};
 
 /// Records the end of its call when it is finished or dropped.
 #[derive(Debug)]
 pub(crate) struct Trip {
     pub(crate) exchange: Exchange,
     pub(crate) call: Call,
-    pub(crate) attempts: u32,
-    pub(crate) waited: Duration,
     pub(crate) status: Option<u16>,
+    attempts: u32,
+    waited: Duration,
     started: Option<Tick>,
     over: bool,
 }
@@ -41,18 +41,47 @@ impl Trip {
         }
     }
 
-    /// Notes that the call is about to be sent, for the first time or again. Returns the ordinal of the attempt, from 1.
-    pub(crate) fn send(&mut self) -> u32 {
+    /// Notes that the call is about to be sent, after it waited so long at the gate. Returns the ordinal of the attempt, from 1.
+    pub(crate) fn send(&mut self, waited: Duration) -> u32 {
         self.started
             .get_or_insert_with(|| self.exchange.gate().now());
+        self.waited += waited;
         self.attempts += 1;
         self.attempts
+    }
+
+    /// How the response handed to the caller came about.
+    pub(crate) const fn report(&self, verdict: Option<Verdict>, retry_at: Option<Tick>) -> Report {
+        Report {
+            attempts: self.attempts,
+            waited: self.waited,
+            verdict,
+            retry_at,
+        }
     }
 
     pub(crate) fn record(&self, event: &Event<'_>) {
         self.call
             .span
             .in_scope(|| self.exchange.gate().record(event));
+    }
+
+    /// The end of a call that was not admitted.
+    pub(crate) fn refuse(self, refused: Refused) -> Refused {
+        self.finish(&End {
+            error: Some(refused.reason()),
+            ..End::default()
+        });
+        refused
+    }
+
+    /// The end of a call whose last attempt got no response.
+    pub(crate) fn fail<E>(self, error: E) -> E {
+        self.finish(&End {
+            error: Some("transport"),
+            ..End::default()
+        });
+        error
     }
 
     /// The end.
@@ -89,15 +118,6 @@ impl Drop for Trip {
                 ..End::default()
             });
         }
-    }
-}
-
-/// Where the amounts of a settlement come from, for a usage that is the provider's own word or not.
-pub(crate) const fn source(reported: bool) -> Source {
-    if reported {
-        Source::Reported
-    } else {
-        Source::Estimated
     }
 }
 

@@ -212,6 +212,7 @@ impl Builder {
             }
             in_force.insert(name.clone(), specs);
         }
+        warnings.extend(PolicySpec::check(&self.policies));
         for spec in &self.policies {
             policies.push(policy(None, spec)?);
         }

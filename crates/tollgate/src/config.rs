@@ -26,31 +26,32 @@
 //! time_zone = "Europe/Berlin"
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use toml::Spanned;
 use tollgate_http::{Schedule, Settings};
 use tollgate_tokens::{PolicySpec, TimeSpan, UnknownPrice};
 
-use crate::{Builder, ConfigError, Tollgate};
+use crate::{Builder, ConfigError, Tollgate, policy::policy};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
     #[serde(default)]
-    providers: Vec<String>,
-    default_provider: Option<String>,
+    providers: Vec<Spanned<String>>,
+    default_provider: Option<Spanned<String>>,
     unknown_price: Option<UnknownPrice>,
     #[serde(default)]
-    tiers: BTreeMap<String, String>,
+    tiers: BTreeMap<Spanned<String>, Spanned<String>>,
     retry: Option<Retry>,
     // Read by the catalog, from the same text.
     #[serde(default)]
-    provider: BTreeMap<String, IgnoredAny>,
+    provider: BTreeMap<Spanned<String>, IgnoredAny>,
     #[serde(default)]
-    policy: Vec<PolicySpec>,
+    policy: Vec<Spanned<PolicySpec>>,
 }
 
 #[derive(Deserialize)]
@@ -69,29 +70,50 @@ pub(crate) fn read(text: &str) -> Result<Builder, ConfigError> {
     builder.catalog.merge_section(text)?;
     let mut names = config.providers;
     for name in config.provider.keys().chain(config.tiers.keys()) {
-        if !names.contains(name) {
+        if names.iter().all(|known| known.get_ref() != name.get_ref()) {
             names.push(name.clone());
         }
     }
     for name in names {
-        builder.known(&name)?;
-        builder = match config.tiers.get(&name) {
-            Some(tier) => builder.tier(name, tier),
-            None => builder.provider(name),
+        builder.known(name.get_ref()).map_err(located(text, &name))?;
+        builder = match config.tiers.get(name.get_ref().as_str()) {
+            Some(tier) => {
+                if let Some(provider) = builder.catalog.provider(name.get_ref()) {
+                    // Asked here, where the text is at hand, so that the error can say where.
+                    provider
+                        .policies(Some(tier.get_ref()))
+                        .map_err(|error| ConfigError::from(error).at(text, tier.span().start))?;
+                }
+                builder.tier(name.into_inner(), tier.get_ref())
+            }
+            None => builder.provider(name.into_inner()),
         };
     }
     if let Some(name) = config.default_provider {
-        builder.known(&name)?;
-        builder.default_provider = Some(name);
+        builder.known(name.get_ref()).map_err(located(text, &name))?;
+        builder.default_provider = Some(name.into_inner());
     }
     let mut settings = config.retry.map(Retry::settings).unwrap_or_default();
     if let Some(policy) = config.unknown_price {
         settings = settings.unknown_price(policy);
     }
-    Ok(config
-        .policy
-        .into_iter()
-        .fold(builder.settings(settings), Builder::policy))
+    builder = builder.settings(settings);
+    let mut seen = BTreeSet::new();
+    for spec in config.policy {
+        policy(None, spec.get_ref()).map_err(located(text, &spec))?;
+        if !seen.insert(spec.get_ref().name.clone()) {
+            let error = ConfigError::same_name(&spec.get_ref().name);
+            return Err(error.at(text, spec.span().start));
+        }
+        builder = builder.policy(spec.into_inner());
+    }
+    Ok(builder)
+}
+
+/// Places an error where `value` stands in the text.
+fn located<T>(text: &str, value: &Spanned<T>) -> impl FnOnce(ConfigError) -> ConfigError {
+    let offset = value.span().start;
+    move |error| error.at(text, offset)
 }
 
 impl Retry {

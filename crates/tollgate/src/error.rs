@@ -9,13 +9,14 @@ use tollgate_tokens::CatalogError;
 #[derive(Clone, Debug)]
 pub struct ConfigError {
     kind: Kind,
+    /// Line and column, where the kind does not know them itself.
+    at: Option<(usize, usize)>,
 }
 
 #[derive(Clone, Debug)]
 enum Kind {
     Toml {
         message: String,
-        at: Option<(usize, usize)>,
     },
     Catalog(CatalogError),
     Policy {
@@ -26,6 +27,9 @@ enum Kind {
     UnknownProvider {
         name: String,
         known: Vec<String>,
+    },
+    SameName {
+        name: String,
     },
     TimeZone {
         policy: String,
@@ -38,93 +42,92 @@ enum Kind {
 }
 
 impl ConfigError {
+    const fn new(kind: Kind) -> Self {
+        Self { kind, at: None }
+    }
+
     pub(crate) fn toml(error: &toml::de::Error, text: &str) -> Self {
-        let position = |offset: usize| {
-            let before = text.get(..offset).unwrap_or(text);
-            let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-            (
-                before.matches('\n').count() + 1,
-                before[line_start..].chars().count() + 1,
-            )
-        };
-        let at = error.span().map(|span| position(span.start));
-        Self {
-            kind: Kind::Toml {
-                message: error.message().to_owned(),
-                at,
-            },
+        let new = Self::new(Kind::Toml {
+            message: error.message().to_owned(),
+        });
+        match error.span() {
+            Some(span) => new.at(text, span.start),
+            None => new,
         }
     }
 
     pub(crate) fn policy(name: &str, error: QuotaError) -> Self {
-        Self {
-            kind: Kind::Policy {
-                name: name.to_owned(),
-                error,
-            },
-        }
+        Self::new(Kind::Policy {
+            name: name.to_owned(),
+            error,
+        })
     }
 
     pub(crate) const fn plan(error: QuotaError) -> Self {
-        Self {
-            kind: Kind::Plan(error),
-        }
+        Self::new(Kind::Plan(error))
     }
 
     pub(crate) fn unknown_provider(name: &str, known: impl Iterator<Item = String>) -> Self {
-        Self {
-            kind: Kind::UnknownProvider {
-                name: name.to_owned(),
-                known: known.collect(),
-            },
-        }
+        Self::new(Kind::UnknownProvider {
+            name: name.to_owned(),
+            known: known.collect(),
+        })
+    }
+
+    pub(crate) fn same_name(name: &str) -> Self {
+        Self::new(Kind::SameName {
+            name: name.to_owned(),
+        })
     }
 
     pub(crate) fn time_zone(policy: &str, zone: &str) -> Self {
-        Self {
-            kind: Kind::TimeZone {
-                policy: policy.to_owned(),
-                zone: zone.to_owned(),
-            },
-        }
+        Self::new(Kind::TimeZone {
+            policy: policy.to_owned(),
+            zone: zone.to_owned(),
+        })
     }
 
     pub(crate) fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
-        Self {
-            kind: Kind::File {
-                path: path.display().to_string(),
-                message: error.to_string(),
-            },
-        }
+        Self::new(Kind::File {
+            path: path.display().to_string(),
+            message: error.to_string(),
+        })
+    }
+
+    /// The same error at a byte offset of `text`.
+    pub(crate) fn at(mut self, text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        self.at = Some((
+            before.matches('\n').count() + 1,
+            before[line_start..].chars().count() + 1,
+        ));
+        self
     }
 
     /// Line and column, both from 1, where the error is in a file and its place is known.
     #[must_use]
     pub fn position(&self) -> Option<(usize, usize)> {
         match &self.kind {
-            Kind::Toml { at, .. } => *at,
-            Kind::Catalog(error) => error.line().zip(error.column()),
-            _ => None,
+            Kind::Catalog(error) => self.at.or_else(|| error.line().zip(error.column())),
+            _ => self.at,
         }
     }
 }
 
 impl From<CatalogError> for ConfigError {
     fn from(error: CatalogError) -> Self {
-        Self {
-            kind: Kind::Catalog(error),
-        }
+        Self::new(Kind::Catalog(error))
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((line, column)) = self.at {
+            write!(f, "line {line}, column {column}: ")?;
+        }
         match &self.kind {
-            Kind::Toml {
-                message,
-                at: Some((line, column)),
-            } => write!(f, "line {line}, column {column}: {message}"),
-            Kind::Toml { message, at: None } => f.write_str(message),
+            Kind::Toml { message } => f.write_str(message),
             Kind::Catalog(error) => error.fmt(f),
             Kind::Policy { name, error } => write!(f, "policy `{name}`: {error}"),
             Kind::Plan(error) => error.fmt(f),
@@ -135,6 +138,10 @@ impl fmt::Display for ConfigError {
                     known.join(", ")
                 )
             }
+            Kind::SameName { name } => write!(
+                f,
+                "two policies are named `{name}`; each needs a name of its own"
+            ),
             Kind::TimeZone { policy, zone } => write!(
                 f,
                 "policy `{policy}`: this machine's time zone database has no `{zone}`; use an IANA name such as \"Europe/Berlin\", or \

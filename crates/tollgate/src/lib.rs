@@ -44,3 +44,8 @@ pub use tollgate_limits as limits;
 #[cfg(feature = "otel")]
 pub use tollgate_otel as otel;
 pub use tollgate_tokens as tokens;
+
+// The README's examples are compiled as a user would write them.
+#[cfg(all(doctest, feature = "reqwest", feature = "tower", feature = "otel"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

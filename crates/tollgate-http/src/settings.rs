@@ -1,0 +1,72 @@
+//! `Settings`: how an exchange retries, and what it takes for granted.
+
+use std::time::Duration;
+
+use tollgate_tokens::UnknownPrice;
+
+use crate::Schedule;
+
+/// How an exchange retries, and what it takes for granted.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Settings {
+    pub(crate) attempts: u32,
+    pub(crate) patience: Duration,
+    pub(crate) schedule: Schedule,
+    pub(crate) retry_percent: u32,
+    pub(crate) provider: Option<String>,
+    pub(crate) unknown_price: UnknownPrice,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            attempts: 5,
+            patience: Duration::from_secs(60),
+            schedule: Schedule::default(),
+            retry_percent: 20,
+            provider: None,
+            unknown_price: UnknownPrice::Refuse,
+        }
+    }
+}
+
+impl Settings {
+    /// Times a call may be sent in all; 0 counts as 1, which never retries. Default: 5.
+    pub const fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// The longest delay that is waited out; a provider that asks for more gets its wish told to the caller at once, as
+    /// [`Report::retry_at`](crate::Report::retry_at). Default: 60 s.
+    pub const fn patience(mut self, longest: Duration) -> Self {
+        self.patience = longest;
+        self
+    }
+
+    /// The delays where the provider names none. Default: [`Schedule::default`].
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// How many of a hundred calls may be sent again in the long run, besides a stock of ten. 0 allows the stock alone. Default: 20.
+    pub const fn retry_percent(mut self, percent: u32) -> Self {
+        self.retry_percent = percent;
+        self
+    }
+
+    /// The catalog's name of the provider behind hosts that the catalog does not know. Default: none, and such calls count as one
+    /// request of an unknown provider.
+    pub fn provider(mut self, name: impl Into<String>) -> Self {
+        self.provider = Some(name.into());
+        self
+    }
+
+    /// What a budget does with calls of unknown price. Default: refuse them.
+    pub fn unknown_price(mut self, policy: UnknownPrice) -> Self {
+        self.unknown_price = policy;
+        self
+    }
+}
