@@ -60,6 +60,7 @@ pub(crate) async fn run(
             },
             progress.clone(),
         ));
+        tokio::task::yield_now().await;
     }
     let mut finished = tokio::select! {
         finished = calls.join_all() => finished,

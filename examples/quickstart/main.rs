@@ -23,7 +23,8 @@ use report::{Report, Summary};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // One thread, so that calls are made in the order of the work; the simulated provider has a thread of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     // Exporters block while they connect and while they flush, so they live outside of the runtime.

@@ -50,6 +50,7 @@ pub(crate) async fn run(
             start,
             progress.clone(),
         ));
+        tokio::task::yield_now().await;
     }
     let mut finished = tokio::select! {
         finished = calls.join_all() => finished,

@@ -46,7 +46,7 @@ price = { input = "0.05", output = "0.08" }
 "#;
 
 /// How far arrivals may drift apart on this machine when others keep it busy, in its own time.
-const MARGIN: Duration = Duration::from_millis(60);
+const MARGIN: Duration = Duration::from_millis(80);
 
 impl Target {
     /// A fresh provider.
@@ -140,7 +140,7 @@ impl Target {
     }
 
     pub(crate) fn output_cap(&self) -> u64 {
-        if self.server.is_some() { 1_000 } else { 200 }
+        if self.server.is_some() { 500 } else { 200 }
     }
 
     /// A span of the provider's time, as it lasts here.
@@ -176,8 +176,8 @@ impl Target {
     }
 
     /// The share of its quotas that the calls used while some were waiting: the time in which a clairvoyant client, which knows
-    /// each call's cost and wastes no moment, could have placed the same calls in the order in which they were made, over the time
-    /// that it took. `None` if nothing had to wait, or the provider's books cannot be read.
+    /// each call's cost and wastes no moment, could have placed the same calls, over the time that it took. The clairvoyant client keeps
+    /// the order in which the calls were made or that in which they arrived, whichever is quicker. `None` if nothing had to wait, or the provider's books cannot be read.
     pub(crate) fn utilization(&self, calls: &[Finished]) -> Result<Option<f64>, Box<dyn Error>> {
         let Some(server) = &self.server else {
             return Ok(None);
@@ -187,11 +187,21 @@ impl Target {
         let start_ns = arrivals.first().map_or(0, |call| call.arrival_ns);
         let (mut needed, mut taken) = (0_u64, 0_u64);
         for model in &self.models {
-            let of_model = |call: &&Finished| call.model == *model;
-            let costs: Vec<CallRecord> = calls.iter().filter(of_model).map(cost).collect();
-            let best = optimum(&rules, &costs, start_ns)?;
-            let last = arrivals.iter().rfind(|call| call.model == *model);
-            if let (Some(best), Some(last)) = (best.last(), last) {
+            let made: Vec<CallRecord> = calls
+                .iter()
+                .filter(|call| call.model == *model)
+                .map(cost)
+                .collect();
+            let arrived: Vec<CallRecord> = arrivals
+                .iter()
+                .filter(|call| call.model == *model)
+                .cloned()
+                .collect();
+            let ends = [
+                optimum(&rules, &made, start_ns)?.pop(),
+                optimum(&rules, &arrived, start_ns)?.pop(),
+            ];
+            if let (Some(best), Some(last)) = (ends.into_iter().flatten().min(), arrived.last()) {
                 needed += best - start_ns;
                 taken += last.arrival_ns - start_ns;
             }

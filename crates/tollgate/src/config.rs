@@ -31,9 +31,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use toml::Spanned;
 use tollgate_http::{Schedule, Settings};
 use tollgate_tokens::{PolicySpec, TimeSpan, UnknownPrice};
+use toml::Spanned;
 
 use crate::{Builder, ConfigError, Tollgate, policy::policy};
 
@@ -75,7 +75,9 @@ pub(crate) fn read(text: &str) -> Result<Builder, ConfigError> {
         }
     }
     for name in names {
-        builder.known(name.get_ref()).map_err(located(text, &name))?;
+        builder
+            .known(name.get_ref())
+            .map_err(located(text, &name))?;
         builder = match config.tiers.get(name.get_ref().as_str()) {
             Some(tier) => {
                 if let Some(provider) = builder.catalog.provider(name.get_ref()) {
@@ -90,7 +92,9 @@ pub(crate) fn read(text: &str) -> Result<Builder, ConfigError> {
         };
     }
     if let Some(name) = config.default_provider {
-        builder.known(name.get_ref()).map_err(located(text, &name))?;
+        builder
+            .known(name.get_ref())
+            .map_err(located(text, &name))?;
         builder.default_provider = Some(name.into_inner());
     }
     let mut settings = config.retry.map(Retry::settings).unwrap_or_default();

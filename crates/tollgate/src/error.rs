@@ -15,30 +15,14 @@ pub struct ConfigError {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Toml {
-        message: String,
-    },
+    Toml { message: String },
     Catalog(CatalogError),
-    Policy {
-        name: String,
-        error: QuotaError,
-    },
+    Policy { name: String, error: QuotaError },
     Plan(QuotaError),
-    UnknownProvider {
-        name: String,
-        known: Vec<String>,
-    },
-    SameName {
-        name: String,
-    },
-    TimeZone {
-        policy: String,
-        zone: String,
-    },
-    File {
-        path: String,
-        message: String,
-    },
+    UnknownProvider { name: String, known: Vec<String> },
+    SameName { name: String },
+    TimeZone { policy: String, zone: String },
+    File { path: String, message: String },
 }
 
 impl ConfigError {

@@ -64,7 +64,10 @@ fn the_documented_sample_says_the_same_as_the_builder() {
     let read = Tollgate::from_toml(&sample()).expect("the sample");
     assert_eq!(words(&read), words(&by_hand));
 
-    let (read, by_hand) = (read.build().expect("a gate"), by_hand.build().expect("a gate"));
+    let (read, by_hand) = (
+        read.build().expect("a gate"),
+        by_hand.build().expect("a gate"),
+    );
     assert!(read.warnings().is_empty());
     assert_eq!(read.warnings(), by_hand.warnings());
 }
@@ -93,8 +96,9 @@ fn each_word_of_the_retry_table_is_heard_alone() {
 
 #[test]
 fn the_default_provider_need_not_be_the_first() {
-    let read = Tollgate::from_toml("providers = [\"openai\", \"groq\"]\ndefault_provider = \"groq\"")
-        .expect("a configuration");
+    let read =
+        Tollgate::from_toml("providers = [\"openai\", \"groq\"]\ndefault_provider = \"groq\"")
+            .expect("a configuration");
     let words = words(&read);
     assert!(
         words.contains("default_provider: Some(\n        \"groq\",\n    )"),
@@ -109,8 +113,9 @@ fn money_is_written_in_dollars_and_counted_in_nano_dollars() {
             "name = \"b\"\nunit = \"cost_usd\"\nwindow = \"1h\"\nlimit = {limit}"
         ));
         assert_eq!((spec.unit, spec.limit), (Unit::Cost, nanos), "{limit}");
-        let text =
-            format!("[[policy]]\nname = \"b\"\nunit = \"cost_usd\"\nwindow = \"1h\"\nlimit = {limit}");
+        let text = format!(
+            "[[policy]]\nname = \"b\"\nunit = \"cost_usd\"\nwindow = \"1h\"\nlimit = {limit}"
+        );
         Tollgate::from_toml(&text)
             .and_then(Builder::build)
             .expect(limit);
@@ -184,9 +189,7 @@ fn an_unknown_unit_is_named_with_those_there_are() {
 #[test]
 fn a_limit_that_cannot_work_is_refused_where_it_stands() {
     let policy = |limit: &str, unit: &str| {
-        format!(
-            "[[policy]]\nname = \"a\"\nunit = \"{unit}\"\nwindow = \"1m\"\nlimit = {limit}"
-        )
+        format!("[[policy]]\nname = \"a\"\nunit = \"{unit}\"\nwindow = \"1m\"\nlimit = {limit}")
     };
     let largest = "1000000000000000";
     for unit in ["requests", "tokens", "cost_usd"] {
@@ -198,11 +201,7 @@ fn a_limit_that_cannot_work_is_refused_where_it_stands() {
         (1, 1),
         &["`a`", "from 1", largest],
     );
-    refused(
-        &policy("99999999999999999999999", "tokens"),
-        (5, 9),
-        &[],
-    );
+    refused(&policy("99999999999999999999999", "tokens"), (5, 9), &[]);
     refused(
         &policy("1.5", "tokens"),
         (5, 9),
@@ -305,7 +304,10 @@ fn an_unreadable_price_policy_names_the_words() {
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
     let error = Tollgate::from_file("no/such/tollgate.toml").expect_err("no such file");
-    assert!(error.to_string().starts_with("no/such/tollgate.toml: "), "{error}");
+    assert!(
+        error.to_string().starts_with("no/such/tollgate.toml: "),
+        "{error}"
+    );
 }
 
 #[test]
@@ -320,7 +322,10 @@ fn more_requests_than_tokens_per_minute_warn_and_still_build() {
             .expect(text);
         assert_eq!(tollgate.warnings(), swapped, "{text}");
         let message = tollgate.warnings()[0].to_string();
-        assert!(message.contains("300000") && message.contains("6000"), "{message}");
+        assert!(
+            message.contains("300000") && message.contains("6000"),
+            "{message}"
+        );
     };
     check(
         "[provider.openai]\nlimits = [{ name = \"rpm\", unit = \"requests\", limit = 5000, window = \"1s\" },\n\

@@ -38,8 +38,9 @@ const NARROWEST: u64 = 20;
 const WIDEST: u64 = 1_000;
 /// A margin loses this share of its excess over the narrowest per call that needed less.
 const NARROWING: u64 = 8;
-/// An error is measured against at least so many tokens: a handful of tokens too few on a tiny prompt says nothing about large ones.
-const SMALL: u64 = 200;
+/// An error is measured against at least so many tokens: short texts stray further from the rate than long ones, and what they lack is
+/// little of a quota.
+const SMALL: u64 = 1_000;
 
 /// Tokens of text of a model about which nothing is known, rounded up.
 pub(super) const fn prior(bytes: u64) -> u64 {

@@ -7,6 +7,7 @@ mod outlived;
 mod secrets;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tollgate::Tollgate;
 use tollgate::gate::{Source, Unit};
@@ -24,12 +25,21 @@ fn one_model_per_call(
     })
 }
 
-/// The provider's record of each model's only call; asked once no call is running.
+/// The provider's books, and its record of each model's only call, once nothing runs there and nothing more comes. A request whose
+/// caller is gone may still be on its way.
 async fn records(server: &Server) -> (Books, BTreeMap<String, CallRecord>) {
-    let books = books_when(server, |books| books.in_flight == 0).await;
-    let records = server.calls().into_iter();
-    let records = records.map(|call| (call.model.clone(), call)).collect();
-    (books, records)
+    let mut books = server.books();
+    for _ in 0..200 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let now = server.books();
+        if now.in_flight == 0 && now == books {
+            let records = server.calls().into_iter();
+            let records = records.map(|call| (call.model.clone(), call)).collect();
+            return (books, records);
+        }
+        books = now;
+    }
+    panic!("the provider never came to rest: {books:?}");
 }
 
 /// The settlement of a model's only call: what was reserved and used in all, and where that comes from. Panics if a call that was

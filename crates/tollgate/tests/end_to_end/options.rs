@@ -10,10 +10,10 @@ use http_body_util::Full;
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::TokioExecutor;
 use reqwest_middleware::{ClientBuilder, Middleware, Next};
+use tokio::task::JoinSet;
 use tollgate::gate::{Priority, Unit};
 use tollgate::tokens::PolicySpec;
 use tollgate::{CallOptions, Report};
-use tokio::task::JoinSet;
 use tower::{ServiceBuilder, ServiceExt as _};
 
 use crate::support::{
@@ -130,7 +130,10 @@ async fn tower_keeps_extensions_on_both_ways() {
 async fn the_callers_estimate_is_what_is_reserved() {
     let server = provider().start().expect("a server");
     let (tollgate, log) = gate_over("meta-llama", limits(10, 100_000));
-    for (client, model) in Client::both(&tollgate).iter().zip(["by-reqwest", "by-tower"]) {
+    for (client, model) in Client::both(&tollgate)
+        .iter()
+        .zip(["by-reqwest", "by-tower"])
+    {
         let wire = Wire::llama(&server, model, "Toll?", 20, false);
         let options = CallOptions::new().estimate(1_234, 567);
         whole(client, &wire, options).await.expect("an answer");
@@ -213,9 +216,10 @@ async fn calls_of_high_priority_go_first() {
     for (client, model, priority) in asked {
         let wire = wire(model);
         let client = client.clone();
-        let mut call = Box::pin(async move {
-            whole(&client, &wire, CallOptions::new().priority(priority)).await
-        });
+        let mut call =
+            Box::pin(
+                async move { whole(&client, &wire, CallOptions::new().priority(priority)).await },
+            );
         let queued = || log.has(model, |what| matches!(what, What::Queued(_)));
         let over = poll_until(&mut call, queued).await;
         assert!(over.is_none() && queued(), "{model} did not wait");

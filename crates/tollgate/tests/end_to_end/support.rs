@@ -17,7 +17,7 @@ use tollgate::{Builder, CallOptions, Refused, Report, Settings, Tollgate};
 use tollgate_sim::provider::{Charging, Quota, Rules, Shape, Unit};
 use tollgate_sim::{Books, Latency, Provider, Server};
 
-pub(crate) use client::{BoxError, Client, Reply};
+pub(crate) use client::{BoxError, Client};
 pub(crate) use log::{Log, What};
 pub(crate) use wire::{KEY, Wire};
 

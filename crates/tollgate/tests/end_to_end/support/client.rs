@@ -57,17 +57,20 @@ impl Client {
         match self {
             Self::Reqwest(client) => {
                 let request = client.post(url).body(body).with_extension(options);
-                let request = headers
-                    .into_iter()
-                    .fold(request, |request, (name, value)| request.header(name, value));
+                let request = headers.into_iter().fold(request, |request, (name, value)| {
+                    request.header(name, value)
+                });
                 Ok(Reply::Reqwest(request.send().await?))
             }
             Self::Tower(client) => {
                 let request = Request::post(url).extension(options);
-                let request = headers
-                    .into_iter()
-                    .fold(request, |request, (name, value)| request.header(name, value));
-                let response = client.clone().oneshot(request.body(Full::new(body))?).await?;
+                let request = headers.into_iter().fold(request, |request, (name, value)| {
+                    request.header(name, value)
+                });
+                let response = client
+                    .clone()
+                    .oneshot(request.body(Full::new(body))?)
+                    .await?;
                 Ok(Reply::Tower(response))
             }
         }

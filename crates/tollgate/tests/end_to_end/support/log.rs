@@ -54,13 +54,13 @@ impl Log {
             .is_some_and(|events| events.iter().any(is))
     }
 
-    /// The events of all models, each model's in order.
-    pub(crate) fn all(&self) -> Vec<What> {
-        self.calls().values().flatten().cloned().collect()
-    }
-
+    /// How many events are so.
     pub(crate) fn count(&self, is: impl Fn(&What) -> bool) -> usize {
-        self.calls().values().flatten().filter(|what| is(what)).count()
+        self.calls()
+            .values()
+            .flatten()
+            .filter(|what| is(what))
+            .count()
     }
 
     /// The sum over all settlements of what was used.

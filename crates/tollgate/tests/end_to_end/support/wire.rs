@@ -38,7 +38,13 @@ impl Wire {
     }
 
     /// A call of Meta's dialect.
-    pub(crate) fn llama(server: &Server, model: &str, prompt: &str, cap: u64, stream: bool) -> Self {
+    pub(crate) fn llama(
+        server: &Server,
+        model: &str,
+        prompt: &str,
+        cap: u64,
+        stream: bool,
+    ) -> Self {
         Self::new(server, Dialect::MetaLlama, model, prompt, cap, stream)
     }
 }
