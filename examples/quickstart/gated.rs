@@ -56,6 +56,7 @@ pub(crate) async fn run(
             Finished {
                 index,
                 model: work.model.clone(),
+                cap: work.cap,
                 ..Finished::default()
             },
             progress.clone(),

@@ -11,6 +11,7 @@ mod progress;
 mod provider;
 mod report;
 mod usage;
+mod utilization;
 mod wire;
 mod work;
 

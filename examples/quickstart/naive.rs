@@ -45,6 +45,7 @@ pub(crate) async fn run(
             Finished {
                 index,
                 model: work.model.clone(),
+                cap: work.cap,
                 ..Finished::default()
             },
             start,

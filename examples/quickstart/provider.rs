@@ -3,12 +3,11 @@
 use std::error::Error;
 use std::time::Duration;
 
-use tollgate::tokens::{Catalog, Dialect, PolicySpec, Price, Usage, WindowSpec};
+use tollgate::tokens::{Catalog, Dialect, PolicySpec, Price, WindowSpec};
 use tollgate_sim::provider::{Charging, Quota, Rules, Shape, Unit};
-use tollgate_sim::{CallRecord, Ending, Provider, Server, optimum};
+use tollgate_sim::{Provider, Server};
 
 use crate::args::Args;
-use crate::report::Finished;
 use crate::wire;
 use crate::work::Work;
 
@@ -27,8 +26,8 @@ pub(crate) struct Target {
 }
 
 /// The Llama API's published limits, for each model (llama.developer.meta.com/docs/rate-limits, 2025).
-const REQUESTS_PER_MINUTE: u64 = 10;
-const TOKENS_PER_MINUTE: u64 = 250_000;
+pub(crate) const REQUESTS_PER_MINUTE: u64 = 10;
+pub(crate) const TOKENS_PER_MINUTE: u64 = 250_000;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The preview of the Llama API names no prices; these are Groq's for the same or the nearest model (2025), so that there is
@@ -175,40 +174,6 @@ impl Target {
             .as_ref()
     }
 
-    /// The share of its quotas that the calls used while some were waiting: the time in which a clairvoyant client, which knows
-    /// each call's cost and wastes no moment, could have placed the same calls, over the time that it took. The clairvoyant client keeps
-    /// the order in which the calls were made or that in which they arrived, whichever is quicker. `None` if nothing had to wait, or the provider's books cannot be read.
-    pub(crate) fn utilization(&self, calls: &[Finished]) -> Result<Option<f64>, Box<dyn Error>> {
-        let Some(server) = &self.server else {
-            return Ok(None);
-        };
-        let rules = rules()?;
-        let arrivals = server.calls();
-        let start_ns = arrivals.first().map_or(0, |call| call.arrival_ns);
-        let (mut needed, mut taken) = (0_u64, 0_u64);
-        for model in &self.models {
-            let made: Vec<CallRecord> = calls
-                .iter()
-                .filter(|call| call.model == *model)
-                .map(cost)
-                .collect();
-            let arrived: Vec<CallRecord> = arrivals
-                .iter()
-                .filter(|call| call.model == *model)
-                .cloned()
-                .collect();
-            let ends = [
-                optimum(&rules, &made, start_ns)?.pop(),
-                optimum(&rules, &arrived, start_ns)?.pop(),
-            ];
-            if let (Some(best), Some(last)) = (ends.into_iter().flatten().min(), arrived.last()) {
-                needed += best - start_ns;
-                taken += last.arrival_ns - start_ns;
-            }
-        }
-        Ok((needed > 0).then(|| needed as f64 / taken as f64))
-    }
-
     /// Says on standard error what is about to happen.
     pub(crate) fn introduce(&self, work: &[Work], args: &Args) {
         let bytes: usize = work.iter().map(|work| work.prompt.len()).sum();
@@ -229,7 +194,8 @@ impl Target {
     }
 }
 
-fn rules() -> Result<Rules, Box<dyn Error>> {
+/// The rules of each model, as the provider enforces them.
+pub(crate) fn rules() -> Result<Rules, Box<dyn Error>> {
     Ok(Rules::new(
         Charging::Arrival,
         vec![
@@ -242,19 +208,4 @@ fn rules() -> Result<Rules, Box<dyn Error>> {
             Quota::new(Unit::Total, TOKENS_PER_MINUTE, MINUTE, Shape::SlidingLog)?,
         ],
     ))
-}
-
-/// A call as the optimum wants it: only what it cost matters there.
-fn cost(call: &Finished) -> CallRecord {
-    let usage = call.usage.unwrap_or(Usage::new(0, 0));
-    CallRecord {
-        model: call.model.clone(),
-        team: String::new(),
-        arrival_ns: 0,
-        finished_ns: 0,
-        input: usage.input,
-        output: usage.output,
-        reserved: usage.total(),
-        ending: Ending::Completed,
-    }
 }

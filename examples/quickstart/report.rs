@@ -9,6 +9,7 @@ use tollgate::tokens::{Cost, Usage};
 
 use crate::books::Books;
 use crate::provider::Target;
+use crate::utilization::utilization;
 
 /// Both runs.
 #[derive(Debug, Serialize)]
@@ -24,6 +25,8 @@ pub(crate) struct Finished {
     /// Its place in the order in which the calls were made.
     pub(crate) index: usize,
     pub(crate) model: String,
+    /// Its output cap, in tokens.
+    pub(crate) cap: u64,
     pub(crate) succeeded: bool,
     pub(crate) attempts: u32,
     pub(crate) throttled: u64,
@@ -47,7 +50,7 @@ pub(crate) struct Summary {
     accounted_tokens: u64,
     cost_usd: f64,
     wall_seconds: f64,
-    /// Share of the binding quota that was used while calls waited; see `Target::utilization`.
+    /// Share of the binding quota that was used while calls waited; see `utilization.rs`.
     utilization: Option<f64>,
     wait_p50_ms: f64,
     wait_p99_ms: f64,
@@ -93,7 +96,10 @@ impl Summary {
                 (books.throttled, books.input_tokens + books.output_tokens)
             }
         };
-        let utilization = target.utilization(calls)?;
+        let utilization = match &target.server {
+            Some(server) => utilization(server, target.models(), calls)?,
+            None => None,
+        };
         let mut waits: Vec<Duration> = calls.iter().map(|call| call.waited).collect();
         waits.sort_unstable();
         let quantile = |percent: usize| {

@@ -73,7 +73,10 @@ pub(crate) async fn judge<B: Body<Data = Bytes> + Unpin>(
         permit.settle(&trip.call.profile.rules.rejected(), Source::Rejected);
     }
     let (again, asked) = if verdict.retryable {
-        (retries.again(delay, now), delay.map(|delay| delay.asked))
+        (
+            retries.again(delay, now, verdict.pauses_quota()),
+            delay.map(|delay| delay.asked),
+        )
     } else {
         (None, verdict.retry_after)
     };

@@ -79,6 +79,7 @@ impl Exchange {
                 ask = ask.keeping(permit.ticket());
                 permit.mark_sent();
                 let ordinal = trip.send(permit.waited());
+                self.shared.budget.earn();
                 let answer = send(Attempt { ordinal }).await;
                 let answered_at = self.gate().now();
                 let (delay, cause) = match answer {
@@ -93,7 +94,7 @@ impl Exchange {
                     Err(failed) => {
                         failed.settle(permit);
                         let delay = failed.retryable.then(|| retries.delay(None)).flatten();
-                        match retries.again(delay, answered_at) {
+                        match retries.again(delay, answered_at, false) {
                             Some(delay) => (delay, "transport".to_owned()),
                             None => return Err(Failure::Transport(trip.fail(failed.error))),
                         }

@@ -74,8 +74,8 @@ impl fmt::Debug for Schedule {
     }
 }
 
-/// How much sending again is allowed over all calls: every call earns a part of a retry, so that a provider in trouble meets at
-/// most that much more load.
+/// How much sending again is allowed over all calls: every send earns a part of a retry, so that a provider in trouble meets at
+/// most that much more load. Calls refused for want of quota need none: the gate pauses and paces them.
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
     // Thousandths of a retry.
@@ -83,14 +83,15 @@ pub(crate) struct RetryBudget {
     per_call: i64,
 }
 
-/// Retries that can be saved up, and that a quiet program starts with.
-const SAVED: i64 = 10_000;
+/// Retries that a program starts with, and the most that it can save up.
+const STOCK: i64 = 10_000;
+const MOST_SAVED: i64 = 100_000;
 
 impl RetryBudget {
-    /// `percent` of calls may be retried in the long run, besides a stock of ten.
+    /// `percent` of sends may be retries in the long run, besides a stock of ten.
     pub(crate) fn new(percent: u32) -> Self {
         Self {
-            balance: AtomicI64::new(SAVED),
+            balance: AtomicI64::new(STOCK),
             per_call: i64::from(percent) * 10,
         }
     }
@@ -100,7 +101,7 @@ impl RetryBudget {
         let _ = self
             .balance
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |b| {
-                Some((b + earned).min(SAVED))
+                Some((b + earned).min(MOST_SAVED))
             });
     }
 
@@ -145,7 +146,6 @@ impl<'a> Retries<'a> {
         patience: Duration,
         deadline: Option<Tick>,
     ) -> Self {
-        budget.earn();
         let (delays, left) = (schedule.delays(), attempts.saturating_sub(1));
         Self {
             budget,
@@ -175,13 +175,22 @@ impl<'a> Retries<'a> {
     }
 
     /// Uses up a retry, and says how long to wait before it. `None`: the failure is the caller's, because there is no delay to wait
-    /// for, attempts, patience or budget are at their end, or the deadline comes first.
-    pub(crate) fn again(&mut self, delay: Option<Delay>, now: Tick) -> Option<Duration> {
+    /// for, attempts, patience or budget are at their end, or the deadline comes first. A retry that the gate holds back anyway
+    /// (`paused`) costs no budget.
+    pub(crate) fn again(
+        &mut self,
+        delay: Option<Delay>,
+        now: Tick,
+        paused: bool,
+    ) -> Option<Duration> {
         let delay = delay?;
         let in_time = self
             .deadline
             .is_none_or(|deadline| now.plus(delay.span()) < deadline);
-        if self.left == 0 || delay.asked > self.patience || !in_time || !self.budget.spend() {
+        if self.left == 0 || delay.asked > self.patience || !in_time {
+            return None;
+        }
+        if !paused && !self.budget.spend() {
             return None;
         }
         self.left -= 1;
@@ -205,7 +214,29 @@ mod tests {
             retried += u32::from(budget.spend());
         }
         // The stock of 10, then one for every ten calls.
-        assert_eq!(retried, 10 + 99);
+        assert_eq!(retried, 10 + 100);
+    }
+
+    #[test]
+    fn a_batch_that_starts_at_once_keeps_what_it_earns() {
+        let budget = RetryBudget::new(20);
+        (0..200).for_each(|_| budget.earn());
+        assert_eq!((0..1_000).filter(|_| budget.spend()).count(), 10 + 40);
+    }
+
+    #[test]
+    fn a_retry_that_the_gate_holds_back_costs_no_budget() {
+        let budget = RetryBudget::new(0);
+        let mut retries = retries(&budget, 99, None);
+        let of = |asked| {
+            Some(Delay {
+                asked,
+                jitter: Duration::ZERO,
+            })
+        };
+        for _ in 0..50 {
+            assert_eq!(retries.again(of(secs(1)), Tick::ZERO, true), Some(secs(1)));
+        }
     }
 
     fn secs(n: u64) -> Duration {
@@ -238,16 +269,16 @@ mod tests {
         let budget = RetryBudget::new(10);
         let mut retries = retries(&budget, 2, None);
         let first = retries.delay(None);
-        assert_eq!(retries.again(first, Tick::ZERO), Some(secs(1)));
+        assert_eq!(retries.again(first, Tick::ZERO, false), Some(secs(1)));
         let second = retries.delay(None);
         assert_eq!(second.map(Delay::span), Some(secs(2)));
         assert_eq!(
-            retries.again(second, Tick::ZERO),
+            retries.again(second, Tick::ZERO, false),
             None,
             "two attempts in all"
         );
         assert_eq!(retries.delay(None), None, "the schedule is at its end");
-        assert_eq!(retries.again(None, Tick::ZERO), None);
+        assert_eq!(retries.again(None, Tick::ZERO, false), None);
     }
 
     #[test]
@@ -260,10 +291,10 @@ mod tests {
             })
         };
         let mut patient = retries(&budget, 99, None);
-        assert_eq!(patient.again(of(secs(61)), Tick::ZERO), None);
+        assert_eq!(patient.again(of(secs(61)), Tick::ZERO, false), None);
         let mut hasty = retries(&budget, 99, Some(Tick::after_origin(secs(30))));
         assert_eq!(
-            hasty.again(of(secs(10)), Tick::after_origin(secs(20))),
+            hasty.again(of(secs(10)), Tick::after_origin(secs(20)), false),
             None
         );
         let jittered = Some(Delay {
@@ -272,13 +303,13 @@ mod tests {
         });
         for _ in 0..10 {
             assert_eq!(
-                patient.again(jittered, Tick::ZERO),
+                patient.again(jittered, Tick::ZERO, false),
                 Some(secs(63)),
                 "jitter is no impatience"
             );
         }
         assert_eq!(
-            patient.again(of(secs(1)), Tick::ZERO),
+            patient.again(of(secs(1)), Tick::ZERO, false),
             None,
             "the stock is empty"
         );

@@ -51,7 +51,8 @@ impl Settings {
         self
     }
 
-    /// How many of a hundred calls may be sent again in the long run, besides a stock of ten. 0 allows the stock alone. Default: 20.
+    /// How many of a hundred sends may be retries in the long run, besides a stock of ten; 0 allows the stock alone. Retries after
+    /// a 429 do not count: the gate pauses and paces them. Default: 20.
     pub const fn retry_percent(mut self, percent: u32) -> Self {
         self.retry_percent = percent;
         self

@@ -7,12 +7,13 @@ use std::collections::BinaryHeap;
 use std::fmt;
 
 use crate::books::CallRecord;
-use crate::provider::{Quota, Rule, Rules, Shape, Unit, empty, tokens};
+use crate::provider::{Charging, Quota, Rule, Rules, Shape, Unit, empty, tokens};
 
 /// When each of `calls` could have been admitted, in nanoseconds of the provider's time.
 ///
 /// The client keeps the order of the calls, knows each one's true cost, has all of them waiting at `start_ns`, and is
-/// charged that cost (settled input and output) at arrival. It shares its quotas with nobody, so pass the calls of one
+/// charged that cost (settled input and output) at arrival, where a provider that charges at arrival must have had room
+/// for what the call reserved. It shares its quotas with nobody, so pass the calls of one
 /// team and pool; they run as long as they really ran, which matters to [`Shape::Concurrency`] alone.
 ///
 /// Each call goes at the first instant that its predecessors leave it. For every shape, and for every mix of shapes that
@@ -45,7 +46,7 @@ pub fn optimum(rules: &Rules, calls: &[CallRecord], start_ns: u64) -> Result<Vec
         let mut at = now;
         for (quota, rule) in &mut parts {
             let wait = rule
-                .look(now, cost(quota, call))
+                .look(now, asked(rules, quota, call))
                 .wait_ns
                 .ok_or(NeverFits { index })?;
             at = at.max(now.saturating_add(wait));
@@ -81,6 +82,15 @@ impl fmt::Display for NeverFits {
 
 impl std::error::Error for NeverFits {}
 
+/// What must fit at arrival: a provider that charges then wants room for the whole output cap, however short the answer will be.
+fn asked(rules: &Rules, quota: &Quota, call: &CallRecord) -> u64 {
+    match (rules.charging, quota.unit()) {
+        (_, Unit::Requests) => 1,
+        (Charging::Arrival, unit) => tokens(unit, call.input, call.reserved.saturating_sub(call.input)),
+        (_, unit) => tokens(unit, call.input, call.output),
+    }
+}
+
 fn cost(quota: &Quota, call: &CallRecord) -> u64 {
     match quota.unit() {
         Unit::Requests => 1,
@@ -94,7 +104,6 @@ mod tests {
 
     use super::*;
     use crate::books::Ending;
-    use crate::provider::Charging;
 
     /// Calls of (input, output, how long they run), all recorded as arriving at zero.
     fn calls(costs: &[(u64, u64, u64)]) -> Vec<CallRecord> {
@@ -123,6 +132,15 @@ mod tests {
                 .collect::<Result<_, _>>()
                 .expect("valid quotas"),
         )
+    }
+
+    #[test]
+    fn a_call_waits_until_its_whole_cap_fits_even_if_it_will_not_use_it() {
+        let mut calls = calls(&[(6, 0, 0), (2, 1, 0), (1, 0, 0)]);
+        calls[1].reserved = 5;
+        let rules = rules(&[(Unit::Total, 10, 60, Shape::SlidingLog)]);
+        // 6 used: room for the 3 that the second call takes, but not for the 5 that it asks for.
+        assert_eq!(optimum(&rules, &calls, 0).expect("all fit"), [0, 60, 60]);
     }
 
     #[test]
