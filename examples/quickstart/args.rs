@@ -20,7 +20,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) input: Option<PathBuf>,
     /// How many times faster than life the simulated provider's time runs.
-    #[arg(long, default_value_t = 18, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) speed: u32,
     /// Seed of sizes and answers.
     #[arg(long, default_value_t = 1)]

@@ -9,9 +9,10 @@ use crate::report::Finished;
 
 /// What was admitted over what a clairvoyant client could have placed, as an average over the time during which calls waited.
 ///
-/// The clairvoyant client knows what each call will cost and wastes no moment. It keeps the order in which the calls were made, or
-/// that in which they arrived if that serves it better. Each call counts by the share of the quota that binds it: of the requests
-/// or of the tokens per minute, whichever is larger. `None` if nothing had to wait.
+/// The clairvoyant client knows what each call will cost, wastes no moment, and keeps the order in which the calls were made. Each
+/// call counts by the share of the quota that binds it: of the requests or of the tokens per minute, whichever is larger. A client
+/// that lets small calls pass large ones can place more than the clairvoyant one at first; it gets no more than 1 for that. `None`
+/// if nothing had to wait.
 pub(crate) fn utilization(
     server: &Server,
     models: &[String],
@@ -33,20 +34,13 @@ pub(crate) fn utilization(
             .filter_map(record)
             .collect();
         let Some(last) = arrived.last() else { continue };
-        let placed_at = |calls: &[CallRecord]| {
-            let best = optimum(&rules, calls, start)?;
-            Ok::<_, Box<dyn Error>>((
-                area(calls, &best, last.arrival_ns),
-                best.last() > Some(&start),
-            ))
-        };
+        let best = optimum(&rules, &made, start)?;
         let actual: Vec<u64> = arrived.iter().map(|call| call.arrival_ns).collect();
-        let (by_arrival, some_wait) = placed_at(&arrived)?;
         admitted += area(&arrived, &actual, last.arrival_ns);
-        possible += by_arrival.max(placed_at(&made)?.0);
-        waited |= some_wait;
+        possible += area(&made, &best, last.arrival_ns);
+        waited |= best.last() > Some(&start);
     }
-    Ok(waited.then(|| admitted / possible))
+    Ok(waited.then(|| f64::min(admitted / possible, 1.0)))
 }
 
 /// Shares of a minute's quota, each times the time from when it was placed until `end`.

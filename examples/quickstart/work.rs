@@ -51,12 +51,16 @@ pub(crate) fn from_markdown(args: &Args, target: &Target) -> Result<Vec<Work>, B
     let models = target.models();
     let tokens_per_call = target.tokens_per_call();
     let work = (0..args.calls as usize).map(|i| {
-        // Long ones take 0.9 to 1.9 times the mean. Models that get two of them in three calls run out of tokens first, those that
+        // Long ones take 0.8 to 1.8 times the mean. Models that get two of them in three calls run out of tokens first, those that
         // get one in three out of requests.
-        let share = if (i % models.len()).is_multiple_of(2) { 2 } else { 1 };
+        let share = if (i % models.len()).is_multiple_of(2) {
+            2
+        } else {
+            1
+        };
         let long = draw.below(3) < share;
         let tokens = if long {
-            tokens_per_call * 9 / 10 + draw.below(tokens_per_call)
+            tokens_per_call * 4 / 5 + draw.below(tokens_per_call)
         } else {
             0
         };

@@ -11,7 +11,7 @@ use crate::{
     AcquireError, Call, Event, Gate, Permit, Ticket,
     core::{Answer, Core, Wakes},
     driver,
-    permit::Held,
+    permit::{Granted, Held},
     queue::{Place, Waiter},
 };
 
@@ -85,6 +85,8 @@ impl Acquire {
             deadline,
             priority,
         } = &self.call;
+        let asked = amounts;
+        let amounts = asked.now();
         let lane = core.ledger.lane(labels);
         let ticket = ticket.unwrap_or_else(|| core.ticket(*priority));
         let deadline = *deadline;
@@ -94,8 +96,11 @@ impl Acquire {
         let wait = if self.gate.inner().store.is_some() {
             None
         } else {
-            let obstacle = match core.enter(now, lane, amounts, ticket, wakes) {
-                Ok(reservation) => return First::Answered(ticket, Ok(Held::Local(reservation))),
+            let obstacle = match core.enter(now, lane, &amounts, ticket, wakes) {
+                Ok(reservation) => {
+                    let held = Held::Local(reservation);
+                    return First::Answered(ticket, Ok(Granted { held, amounts }));
+                }
                 Err(obstacle) => obstacle,
             };
             due = obstacle.due();
@@ -112,7 +117,14 @@ impl Acquire {
         if core.queue.waiting() >= self.gate.queue_limit() {
             return refuse(AcquireError::queue_full(self.gate.queue_limit(), now));
         }
-        let waiter = Waiter::new(lane, labels.clone(), *amounts, deadline, waker.clone());
+        let waiter = Waiter::new(
+            lane,
+            labels.clone(),
+            asked.clone(),
+            amounts,
+            deadline,
+            waker.clone(),
+        );
         let place = core.join(ticket, waiter, due, wakes);
         First::Queued { place, wait }
     }
@@ -140,15 +152,9 @@ impl Acquire {
     ) -> Result<Permit, AcquireError> {
         let labels = &self.call.labels;
         match answer {
-            Ok(held) => {
-                let permit = Permit::new(
-                    self.gate.clone(),
-                    held,
-                    labels.clone(),
-                    self.call.amounts,
-                    ticket,
-                    waited,
-                );
+            Ok(granted) => {
+                let permit =
+                    Permit::new(self.gate.clone(), granted, labels.clone(), ticket, waited);
                 self.gate.record_admitted(&permit, queued);
                 Ok(permit)
             }
@@ -190,8 +196,8 @@ impl Drop for Acquire {
         let in_store = self.gate.inner().store.is_some();
         let left = self.gate.lock().leave(now, place, in_store, &mut wakes);
         self.gate.inner().wake(wakes);
-        if let Some(Ok(held)) = left.and_then(Waiter::into_answer) {
-            self.gate.give_back(held, None);
+        if let Some(Ok(granted)) = left.and_then(Waiter::into_answer) {
+            self.gate.give_back(granted.held, None);
         }
         self.gate.record(&Event::Abandoned {
             labels: &self.call.labels,

@@ -10,12 +10,12 @@ use tollgate_limits::{
 
 use crate::{
     AcquireError, Priority, Ticket,
-    permit::Held,
+    permit::{Granted, Held},
     queue::{Place, Queue, Waiter},
 };
 
 /// What a waiting call is told.
-pub(crate) type Answer = Result<Held, AcquireError>;
+pub(crate) type Answer = Result<Granted, AcquireError>;
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -211,13 +211,17 @@ impl Core {
         let mut after = None;
         while let Some((place, waiter)) = self.queue.head_after(after) {
             after = Some(place);
-            let (lane, amounts) = (waiter.lane, waiter.amounts);
+            let lane = waiter.lane;
             if self.touches(lane, &claimed) {
                 held_back = true;
                 continue;
             }
+            let amounts = self.queue.look_again(place);
             let answer = match self.ledger.reserve(now, lane, &amounts) {
-                Decision::Granted(reservation) => Ok(Held::Local(reservation)),
+                Decision::Granted(reservation) => Ok(Granted {
+                    held: Held::Local(reservation),
+                    amounts,
+                }),
                 Decision::Wait(wait) => {
                     lapse = min_some(lapse, self.claim(now, lane, &amounts, &mut claimed));
                     earliest = min_some(earliest, wait.until);
@@ -296,7 +300,7 @@ impl Core {
 
     /// The next lane's first call, after `after`, that a store has to be asked for.
     pub(crate) fn next_to_ask(
-        &self,
+        &mut self,
         now: Tick,
         after: Option<Place>,
     ) -> Option<(Place, Arc<Labels>, Amounts)> {
@@ -308,7 +312,8 @@ impl Core {
                 .as_ref()
                 .is_none_or(|told| told.again <= now || told.settlements != self.settlements)
             {
-                return Some((place, waiter.labels.clone(), waiter.amounts));
+                let labels = waiter.labels.clone();
+                return Some((place, labels, self.queue.look_again(place)));
             }
         }
         None

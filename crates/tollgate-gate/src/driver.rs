@@ -12,7 +12,7 @@ use crate::{
     AcquireError, Store, StoreDecision, StoreError,
     core::{Answer, Driver, Wakes},
     gate::Inner,
-    permit::Held,
+    permit::{Granted, Held},
     queue::{Place, Told},
 };
 
@@ -111,7 +111,14 @@ async fn pump_store(guard: &mut Guard, store: &dyn Store) -> Option<Option<Tick>
         let decision = ask(&inner, store, now, &labels, &amounts).await;
         guard.asking = None;
         match decision {
-            Ok(StoreDecision::Granted(id)) => hand_over(&inner, place, Ok(Held::Stored(id))),
+            Ok(StoreDecision::Granted(id)) => hand_over(
+                &inner,
+                place,
+                Ok(Granted {
+                    held: Held::Stored(id),
+                    amounts,
+                }),
+            ),
             Ok(StoreDecision::Wait(wait)) => tell(&inner, place, wait, settlements),
             Ok(StoreDecision::NeverFits(binding)) => {
                 let error = AcquireError::never_fits(binding, now);
@@ -192,8 +199,8 @@ fn hand_over(inner: &Arc<Inner>, place: Place, answer: Answer) {
             (None, answer.ok())
         }
     };
-    if let Some(held) = unwanted {
-        inner.gate().give_back(held, None);
+    if let Some(granted) = unwanted {
+        inner.gate().give_back(granted.held, None);
     }
     if let Some(waker) = waker {
         waker.wake();

@@ -1,5 +1,6 @@
 //! `Gate`: the handle that programs hold, clone and share.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +12,7 @@ use crate::{
     Acquire, AcquireError, Event, Permit, Priority, Recorder, Source, Store, Ticket,
     clock::Clock,
     core::{Core, Obstacle, Wakes},
-    permit::Held,
+    permit::{Granted, Held},
     queue::Queue,
 };
 
@@ -46,7 +47,7 @@ pub struct WeakGate {
 #[derive(Clone, Debug)]
 pub struct Call {
     pub(crate) labels: Arc<Labels>,
-    pub(crate) amounts: Amounts,
+    pub(crate) amounts: Asked,
     pub(crate) ticket: Option<Ticket>,
     pub(crate) deadline: Option<Tick>,
     pub(crate) priority: Priority,
@@ -58,10 +59,23 @@ impl Call {
     pub fn new(labels: impl Into<Arc<Labels>>, amounts: Amounts) -> Self {
         Self {
             labels: labels.into(),
-            amounts,
+            amounts: Asked::Fixed(amounts),
             ticket: None,
             deadline: None,
             priority: Priority::Normal,
+        }
+    }
+
+    /// A call whose amounts are estimated afresh whenever the gate looks at it, so that one which waits for long is reserved by what
+    /// has been learned meanwhile. `estimate` runs under the gate's lock: it must be quick, and must not use the gate.
+    #[must_use]
+    pub fn estimated(
+        labels: impl Into<Arc<Labels>>,
+        estimate: impl Fn() -> Amounts + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            amounts: Asked::Estimated(Arc::new(estimate)),
+            ..Self::new(labels, Amounts::ZERO)
         }
     }
 
@@ -84,6 +98,28 @@ impl Call {
     pub const fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
+    }
+}
+
+/// The amounts that a call asks for.
+#[derive(Clone)]
+pub(crate) enum Asked {
+    Fixed(Amounts),
+    Estimated(Arc<dyn Fn() -> Amounts + Send + Sync>),
+}
+
+impl Asked {
+    pub(crate) fn now(&self) -> Amounts {
+        match self {
+            Self::Fixed(amounts) => *amounts,
+            Self::Estimated(estimate) => estimate(),
+        }
+    }
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.now().fmt(f)
     }
 }
 
@@ -392,11 +428,12 @@ impl Gate {
             return Err(AcquireError::unasked(now));
         }
         let mut wakes = Wakes::default();
+        let amounts = call.amounts.now();
         let (ticket, entered) = {
             let mut core = self.lock();
             let lane = core.ledger.lane(&call.labels);
             let ticket = call.ticket.unwrap_or_else(|| core.ticket(call.priority));
-            let entered = core.enter(now, lane, &call.amounts, ticket, &mut wakes);
+            let entered = core.enter(now, lane, &amounts, ticket, &mut wakes);
             (ticket, entered)
         };
         self.inner.wake(wakes);
@@ -405,11 +442,11 @@ impl Gate {
             Obstacle::Behind { binding, .. } => AcquireError::behind(binding, now),
             Obstacle::NeverFits(binding) => AcquireError::never_fits(binding, now),
         })?;
+        let held = Held::Local(reservation);
         Ok(Permit::new(
             self.clone(),
-            Held::Local(reservation),
+            Granted { held, amounts },
             call.labels.clone(),
-            call.amounts,
             ticket,
             Duration::ZERO,
         ))
@@ -441,7 +478,7 @@ impl Gate {
             }
             let lane = core.ledger.lane(&call.labels);
             let ticket = call.ticket.unwrap_or_else(|| core.ticket(call.priority));
-            core.outlook(now, lane, &call.amounts, ticket)
+            core.outlook(now, lane, &call.amounts.now(), ticket)
         };
         self.inner.wake(wakes);
         match obstacle.map(Obstacle::into_wait) {

@@ -24,6 +24,13 @@ pub struct Permit {
     waited: Duration,
 }
 
+/// What a call is given: the reservation and its amounts.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) held: Held,
+    pub(crate) amounts: Amounts,
+}
+
 /// What the ledger knows the reservation by.
 #[derive(Debug)]
 pub(crate) enum Held {
@@ -34,17 +41,16 @@ pub(crate) enum Held {
 impl Permit {
     pub(crate) const fn new(
         gate: Gate,
-        held: Held,
+        granted: Granted,
         labels: Arc<Labels>,
-        reserved: Amounts,
         ticket: Ticket,
         waited: Duration,
     ) -> Self {
         Self {
             gate,
-            held: Some(held),
+            held: Some(granted.held),
             labels,
-            reserved,
+            reserved: granted.amounts,
             noted: None,
             sent: false,
             ticket,

@@ -7,6 +7,8 @@ use std::task::Waker;
 
 use tollgate_limits::{Amounts, Labels, Lane, Tick, Wait};
 
+use crate::gate::Asked;
+
 /// First in, first out within a lane; lanes are asked in the order of their heads. Every operation is O(log waiters).
 #[derive(Debug)]
 pub(crate) struct Queue<G> {
@@ -50,6 +52,8 @@ pub(crate) struct Place {
 pub(crate) struct Waiter<G> {
     pub(crate) lane: Lane,
     pub(crate) labels: Arc<Labels>,
+    pub(crate) asked: Asked,
+    /// What it asked for when it was last looked at.
     pub(crate) amounts: Amounts,
     pub(crate) deadline: Option<Tick>,
     pub(crate) waker: Option<Waker>,
@@ -86,6 +90,7 @@ impl<G> Waiter<G> {
     pub(crate) const fn new(
         lane: Lane,
         labels: Arc<Labels>,
+        asked: Asked,
         amounts: Amounts,
         deadline: Option<Tick>,
         waker: Waker,
@@ -93,6 +98,7 @@ impl<G> Waiter<G> {
         Self {
             lane,
             labels,
+            asked,
             amounts,
             deadline,
             waker: Some(waker),
@@ -149,6 +155,14 @@ impl<G> Queue<G> {
     /// Whether it is the first of its lane.
     pub(crate) fn is_head(&self, place: Place) -> bool {
         self.heads.contains(&place)
+    }
+
+    /// What a waiting call asks for by now; nothing if it has left.
+    pub(crate) fn look_again(&mut self, place: Place) -> Amounts {
+        self.get_mut(place).map_or(Amounts::ZERO, |waiter| {
+            waiter.amounts = waiter.asked.now();
+            waiter.amounts
+        })
     }
 
     /// The earliest deadline of a waiting call.

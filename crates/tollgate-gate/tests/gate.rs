@@ -394,3 +394,22 @@ async fn a_call_waits_no_longer_for_those_ahead_than_they_need_what_it_needs() {
     assert_eq!(next_minute.await.unwrap(), seconds(60));
     assert_eq!(next_day.await.unwrap(), at(DAY));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_call_is_reserved_by_the_latest_estimate() {
+    let gate = gate([sliding("tpm", Unit::TotalTokens, 100, MINUTE)]);
+    let first = gate.try_acquire(&tokens("m", 60)).unwrap();
+    let learned = Arc::new(Mutex::new(50));
+    let estimate = learned.clone();
+    let call = Call::estimated(Labels::new().with("model", "m"), move || {
+        Amounts::call(*estimate.lock().unwrap(), 0)
+    });
+    let mut waiting = gate.acquire(&call);
+    assert!(!poll_once(&mut waiting).await, "60 + 50 do not fit");
+    *learned.lock().unwrap() = 30;
+    // Nothing is given back by this settlement: the call fits because less is expected of it now.
+    first.settle(&Amounts::call(60, 0), tollgate_gate::Source::Reported);
+    let permit = waiting.await.unwrap();
+    assert_eq!(permit.reserved(), &Amounts::call(30, 0));
+    assert_eq!(gate.snapshot()[0].used, 90);
+}

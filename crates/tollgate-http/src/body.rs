@@ -242,10 +242,11 @@ impl Tail {
         let call = &trip.call;
         match used(&scan, dialect, stream, call.expected.input) {
             Some((used, source)) => {
-                permit.settle(&call.profile.rules.settle(&used, call.cost(&used)), source);
+                // First learned, then settled: whoever waits is then reserved by what this call has taught.
                 if source == Source::Reported {
                     trip.exchange.estimator().learn(&call.descriptor, &used);
                 }
+                permit.settle(&call.profile.rules.settle(&used, call.cost(&used)), source);
             }
             None => drop(permit.settle(&reserved, Source::Kept)),
         }

@@ -37,11 +37,15 @@ impl<'a> Target<'a> {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) labels: Arc<Labels>,
-    pub(crate) descriptor: Descriptor,
+    pub(crate) descriptor: Arc<Descriptor>,
     pub(crate) dialect: Option<Dialect>,
     pub(crate) profile: Arc<Profile>,
     pub(crate) price: Option<Price>,
+    /// What it was expected to take when it was made.
     pub(crate) expected: Expected,
+    /// Whether that is the caller's own word, and so final.
+    fixed: bool,
+    max_output: Option<u64>,
     pub(crate) span: tracing::Span,
     context: Option<u64>,
     per_request: Option<u64>,
@@ -99,7 +103,9 @@ impl Call {
             per_request: model.and_then(|model| model.per_request),
             price: model.and_then(|model| model.price.clone()),
             labels,
-            descriptor,
+            fixed: options.estimate.is_some(),
+            max_output,
+            descriptor: Arc::new(descriptor),
             dialect,
             profile,
             expected,
@@ -116,7 +122,7 @@ impl Call {
             output_cap,
             choices,
             ..
-        } = self.descriptor;
+        } = *self.descriptor;
         let input = (text_bytes / MOST_BYTES_PER_TOKEN).saturating_add(token_ids);
         let output = output_cap.unwrap_or(0);
         fits(Limit::PerRequest, input, output, self.per_request)?;
@@ -144,13 +150,26 @@ impl Call {
         Ok(())
     }
 
-    /// What the gate is asked for.
-    pub(crate) fn ask(&self, priority: Priority, deadline: Option<Tick>) -> tollgate_gate::Call {
-        let amounts = self
-            .profile
-            .rules
-            .reserve(&self.expected, self.price.as_ref());
-        let ask = tollgate_gate::Call::new(self.labels.clone(), amounts).priority(priority);
+    /// What the gate is asked for: by the latest estimate whenever it looks, unless the caller gave one.
+    pub(crate) fn ask(
+        &self,
+        exchange: &Exchange,
+        priority: Priority,
+        deadline: Option<Tick>,
+    ) -> tollgate_gate::Call {
+        let (profile, price) = (self.profile.clone(), self.price.clone());
+        let ask = if self.fixed {
+            let amounts = profile.rules.reserve(&self.expected, price.as_ref());
+            tollgate_gate::Call::new(self.labels.clone(), amounts)
+        } else {
+            let (exchange, descriptor) = (exchange.clone(), self.descriptor.clone());
+            let max_output = self.max_output;
+            tollgate_gate::Call::estimated(self.labels.clone(), move || {
+                let estimate = exchange.estimator().estimate(&descriptor, max_output);
+                profile.rules.reserve(&estimate.into(), price.as_ref())
+            })
+        };
+        let ask = ask.priority(priority);
         match deadline {
             Some(deadline) => ask.by(deadline),
             None => ask,

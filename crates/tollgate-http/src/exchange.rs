@@ -70,7 +70,7 @@ impl Exchange {
             }
             let deadline = options.within.map(|span| self.gate().now().plus(span));
             let mut retries = self.retries(options.attempts, can_resend, deadline);
-            let mut ask = trip.call.ask(options.priority, deadline);
+            let mut ask = trip.call.ask(self, options.priority, deadline);
             loop {
                 let mut permit = match self.gate().acquire(&ask).await {
                     Ok(permit) => permit,

@@ -29,8 +29,13 @@ pub struct Estimate {
 ///
 /// **Input** is the prompt's bytes times a rate of tokens per byte, kept per dialect and model, plus what framing and images take. The rate
 /// starts at one token in three bytes: English takes about four bytes per token, code and most other scripts three or less, so the
-/// first calls are over-estimated rather than refused. From the first report on, the rate is that of the text actually sent, with a
-/// margin of 5 % at first, which widens at once when an estimate was too low and narrows slowly, to 2 %.
+/// first calls are over-estimated rather than refused. What is assumed counts as much as 16 KiB of text and fades with each report, a
+/// sixteenth at a time, as older reports do: the rate becomes that of the text actually sent, but a few short prompts say little about
+/// a long one. English prompts of 4,000 bytes are estimated within 5 % after 24 reports, those of 16,000 bytes after 15.
+///
+/// From the first report on, a margin is added: 5 % at first. When the rate was too low by more than the margin, it widens at once, to
+/// 2.5 % above what was missing and at most to 100 %. Every other call of at least 1,000 input tokens narrows it towards 2.5 %, by a
+/// thirty-second of the way and at least by 0.1 %, so a wide margin lasts for some dozens of calls.
 ///
 /// **Output** is the 90 % quantile of the model's last 64 answers, or their mean if that is larger (few very long answers among many
 /// short ones), plus a sixteenth. Before eight answers are known it is the caller's cap, or 1,024 where there is none.

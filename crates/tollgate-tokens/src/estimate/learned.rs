@@ -25,6 +25,8 @@ const WINDOW: usize = 64;
 const ENOUGH: usize = 8;
 /// The rate before anything is learned, one token in so many bytes.
 const PRIOR_BYTES: u64 = 3;
+/// What is assumed counts as much as so many bytes of text: a few short prompts say little about a long one.
+const PRIOR_WEIGHT: u64 = 16 * 1_024;
 /// Keeps the fading of small sums exact to a thousandth.
 const SCALE: u64 = 1_024;
 /// Each report takes this share of the weight of those before it, so that about sixteen calls are remembered.
@@ -34,10 +36,10 @@ const MOST: u64 = 1 << 40;
 
 /// Margins in thousandths: the first, the narrowest, the widest.
 const FIRST_MARGIN: u64 = 50;
-const NARROWEST: u64 = 20;
+const NARROWEST: u64 = 25;
 const WIDEST: u64 = 1_000;
 /// A margin loses this share of its excess over the narrowest per call that needed less.
-const NARROWING: u64 = 8;
+const NARROWING: u64 = 32;
 /// An error is measured against at least so many tokens: short texts stray further from the rate than long ones, and what they lack is
 /// little of a quota.
 const SMALL: u64 = 1_000;
@@ -50,8 +52,8 @@ pub(super) const fn prior(bytes: u64) -> u64 {
 impl Learned {
     pub(super) const fn new() -> Self {
         Self {
-            tokens: 0,
-            bytes: 0,
+            tokens: prior(PRIOR_WEIGHT) * SCALE,
+            bytes: PRIOR_WEIGHT * SCALE,
             margin: FIRST_MARGIN,
             outputs: [0; WINDOW],
             filled: 0,
@@ -63,11 +65,7 @@ impl Learned {
 
     /// Tokens of that much text, with the margin.
     pub(super) fn text_tokens(&self, bytes: u64) -> u64 {
-        if self.bytes == 0 {
-            prior(bytes)
-        } else {
-            self.at_rate(bytes, 1_000 + self.margin)
-        }
+        self.at_rate(bytes, 1_000 + self.margin)
     }
 
     /// Divides last and rounds up: against the caller.
@@ -87,16 +85,13 @@ impl Learned {
         if bytes == 0 || text == 0 {
             return;
         }
-        let first = self.bytes == 0;
         self.tokens = self.tokens - self.tokens / FADE + text * SCALE;
         self.bytes = self.bytes - self.bytes / FADE + bytes * SCALE;
-        if !first {
-            // Against the rate as it is now: the rate has already moved towards a change of text, and the margin covers what is left.
-            self.adjust_margin(
-                self.at_rate(bytes, 1_000).saturating_add(fixed),
-                text.saturating_add(fixed),
-            );
-        }
+        // Against the rate as it is now: the rate has already moved towards a change of text, and the margin covers what is left.
+        self.adjust_margin(
+            self.at_rate(bytes, 1_000).saturating_add(fixed),
+            text.saturating_add(fixed),
+        );
     }
 
     fn adjust_margin(&mut self, expected: u64, truth: u64) {
@@ -105,9 +100,11 @@ impl Learned {
             u64::try_from(missing.div_ceil(u128::from(expected.max(SMALL)))).unwrap_or(u64::MAX);
         self.margin = if needed > self.margin {
             needed.saturating_add(NARROWEST).min(WIDEST)
-        } else {
+        } else if truth >= SMALL {
             // Rounded up, so that it arrives.
             self.margin - (self.margin - NARROWEST).div_ceil(NARROWING)
+        } else {
+            self.margin
         };
     }
 
