@@ -31,20 +31,34 @@ impl TollgateMiddleware {
 
 #[async_trait]
 impl Middleware for TollgateMiddleware {
-    async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response> {
         let options = extensions.get::<CallOptions>().cloned().unwrap_or_default();
         let url = request.url().clone();
-        let target = Target { host: url.host_str().unwrap_or_default(), port: url.port(), path: url.path() };
+        let target = Target {
+            host: url.host_str().unwrap_or_default(),
+            port: url.port(),
+            path: url.path(),
+        };
         // The copy is what further attempts are cloned from; a body that cannot be cloned cannot be read either.
         let copy = request.try_clone();
-        let body = copy.as_ref().and_then(Request::body).and_then(Body::as_bytes);
+        let body = copy
+            .as_ref()
+            .and_then(Request::body)
+            .and_then(Body::as_bytes);
 
         // Each attempt starts from the caller's extensions; those of the last one are handed back.
         let mut first = Some(request);
         let original = &*extensions;
         let seen = Mutex::new(None);
         let send = |_| {
-            let request = first.take().or_else(|| copy.as_ref().and_then(Request::try_clone));
+            let request = first
+                .take()
+                .or_else(|| copy.as_ref().and_then(Request::try_clone));
             let (next, mut extensions, seen) = (next.clone(), original.clone(), &seen);
             async move {
                 let Some(request) = request else {
@@ -55,12 +69,17 @@ impl Middleware for TollgateMiddleware {
                 result.map(unwrap).map_err(judge)
             }
         };
-        let outcome = self.exchange.run(target, body, copy.is_some(), &options, send).await;
+        let outcome = self
+            .exchange
+            .run(target, body, copy.is_some(), &options, send)
+            .await;
         if let Some(seen) = seen.into_inner().unwrap_or_else(PoisonError::into_inner) {
             *extensions = seen;
         }
         match outcome {
-            Ok(response) => Ok(Response::from(response.map(|body: SettleBody<Body>| Body::wrap(body)))),
+            Ok(response) => Ok(Response::from(
+                response.map(|body: SettleBody<Body>| Body::wrap(body)),
+            )),
             Err(Failure::Refused(refused)) => Err(Error::middleware(refused)),
             Err(Failure::Transport(error)) => Err(error),
         }
@@ -69,9 +88,14 @@ impl Middleware for TollgateMiddleware {
 
 /// The response as the exchange takes it. Its URL, which reqwest keeps apart, goes along in the extensions.
 fn unwrap(response: Response) -> http::Response<Body> {
-    let carrier = http::Response::builder().url(response.url().clone()).body(()).map(|carrier| carrier.into_parts().0.extensions);
+    let carrier = http::Response::builder()
+        .url(response.url().clone())
+        .body(())
+        .map(|carrier| carrier.into_parts().0.extensions);
     let mut response = http::Response::<Body>::from(response);
-    response.extensions_mut().extend(carrier.unwrap_or_default());
+    response
+        .extensions_mut()
+        .extend(carrier.unwrap_or_default());
     response
 }
 
@@ -83,5 +107,9 @@ fn judge(error: Error) -> SendError<Error> {
         Error::Reqwest(error) => (true, error.is_request() && !error.is_timeout()),
         Error::Middleware(_) => (true, false),
     };
-    SendError { error, sent, retryable }
+    SendError {
+        error,
+        sent,
+        retryable,
+    }
 }

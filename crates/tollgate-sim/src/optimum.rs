@@ -86,7 +86,9 @@ impl std::error::Error for NeverFits {}
 fn asked(rules: &Rules, quota: &Quota, call: &CallRecord) -> u64 {
     match (rules.charging, quota.unit()) {
         (_, Unit::Requests) => 1,
-        (Charging::Arrival, unit) => tokens(unit, call.input, call.reserved.saturating_sub(call.input)),
+        (Charging::Arrival, unit) => {
+            tokens(unit, call.input, call.reserved.saturating_sub(call.input))
+        }
         (_, unit) => tokens(unit, call.input, call.output),
     }
 }

@@ -33,7 +33,7 @@ pub struct Estimate {
 /// sixteenth at a time, as older reports do: the rate becomes that of the text actually sent, but a few short prompts say little about
 /// a long one. English prompts of 4,000 bytes are estimated within 5 % after 24 reports, those of 16,000 bytes after 15.
 ///
-/// From the first report on, a margin is added: 5 % at first. When the rate was too low by more than the margin, it widens at once, to
+/// A margin is added: 5 % at first. When the rate was too low by more than the margin, it widens at once, to
 /// 2.5 % above what was missing and at most to 100 %. Every other call of at least 1,000 input tokens narrows it towards 2.5 %, by a
 /// thirty-second of the way and at least by 0.1 %, so a wide margin lasts for some dozens of calls.
 ///
@@ -97,7 +97,7 @@ impl Estimator {
         let models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
         let learned = key(dialect, call).and_then(|key| models.by_name.get(&key));
         let text = learned.map_or_else(
-            || learned::prior(call.text_bytes),
+            || Learned::new().text_tokens(call.text_bytes),
             |learned| learned.text_tokens(call.text_bytes),
         );
         let (output, output_cap_bound) = output(call, model_max_output, learned);

@@ -55,20 +55,32 @@ where
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             let body = body.collect().await.map_err(Into::into)?.to_bytes();
-            let options = parts.extensions.get::<CallOptions>().cloned().unwrap_or_default();
+            let options = parts
+                .extensions
+                .get::<CallOptions>()
+                .cloned()
+                .unwrap_or_default();
             let send = |_| {
                 let mut inner = inner.clone();
                 let request = Request::from_parts(parts.clone(), ReqB::from(body.clone()));
                 async move {
-                    poll_fn(|cx| inner.poll_ready(cx)).await.map_err(|error| SendError::by_cause(error.into()))?;
-                    inner.call(request).await.map_err(|error| SendError::by_cause(error.into()))
+                    poll_fn(|cx| inner.poll_ready(cx))
+                        .await
+                        .map_err(|error| SendError::by_cause(error.into()))?;
+                    inner
+                        .call(request)
+                        .await
+                        .map_err(|error| SendError::by_cause(error.into()))
                 }
             };
             let target = Target::of(&parts.uri);
-            exchange.run(target, Some(&body), true, &options, send).await.map_err(|failure| match failure {
-                Failure::Refused(refused) => refused.into(),
-                Failure::Transport(error) => error,
-            })
+            exchange
+                .run(target, Some(&body), true, &options, send)
+                .await
+                .map_err(|failure| match failure {
+                    Failure::Refused(refused) => refused.into(),
+                    Failure::Transport(error) => error,
+                })
         })
     }
 }
