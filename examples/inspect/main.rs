@@ -52,7 +52,7 @@ const ERRORS_ONLY: [&str; 5] = ["bedrock", "cohere", "gemini", "ietf", "ollama"]
 fn inspect(file: &Path, name: Option<&str>) -> Result<Value, Box<dyn Error>> {
     let recording = Recording::read(file)?;
     let dialect = match name {
-        None => Dialect::guess(&recording.body),
+        None => Dialect::guess(&recording.body).or_else(|| guess_request(&recording.body)),
         Some(name) => match Dialect::from_name(name) {
             None if !ERRORS_ONLY.contains(&name) => {
                 return Err(format!("no dialect or provider is called `{name}`").into());
@@ -95,9 +95,13 @@ fn inspect(file: &Path, name: Option<&str>) -> Result<Value, Box<dyn Error>> {
         seen.request = Some(request);
         return Ok(seen.line());
     }
-    let mut scanner = UsageScanner::new(dialect, recording.framing);
-    scanner.push(&recording.body);
-    let scan = scanner.finish();
+    let mut scan = scan(dialect, &recording);
+    // A provider may speak a second format on other paths, which a recording does not tell.
+    if scan.usage.is_none()
+        && let Some(other) = Dialect::guess(&recording.body)
+    {
+        scan = self::scan(other, &recording);
+    }
     seen.kind = match (&scan, recording.framing) {
         (
             Scan {
@@ -113,6 +117,23 @@ fn inspect(file: &Path, name: Option<&str>) -> Result<Value, Box<dyn Error>> {
     seen.verdict = scan.error.as_ref().map(stream_verdict);
     seen.warnings.extend(scan.warnings);
     Ok(seen.line())
+}
+
+fn scan(dialect: Dialect, recording: &Recording) -> Scan {
+    let mut scanner = UsageScanner::new(dialect, recording.framing);
+    scanner.push(&recording.body);
+    scanner.finish()
+}
+
+/// The dialect of a request, by what it brings.
+fn guess_request(body: &[u8]) -> Option<Dialect> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let brings = |key| value.get(key).is_some();
+    match value.get("model") {
+        Some(_) if brings("messages") || brings("input") => Some(Dialect::OpenAiChat),
+        None if brings("prompt") || brings("text") => Some(Dialect::Generic),
+        _ => None,
+    }
 }
 
 /// A request is told from a response by what it asks.

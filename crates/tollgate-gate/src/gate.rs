@@ -1,19 +1,17 @@
 //! `Gate`: the handle that programs hold, clone and share.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tollgate_limits::{Amounts, Check, Labels, Ledger, News, Plan, Settlement, Status, Tick, Unit};
+use tollgate_limits::{Amounts, Check, Labels, News, Plan, Settlement, Status, Tick, Unit};
 
 use crate::{
-    Acquire, AcquireError, Event, Permit, Priority, Recorder, Source, Store, Ticket,
+    Acquire, AcquireError, Call, Event, GateBuilder, Permit, Recorder, Source, Store,
     clock::Clock,
     core::{Core, Obstacle, Wakes},
     permit::{Granted, Held},
-    queue::Queue,
 };
 
 /// Where calls wait their turn. Clones share one ledger and one queue.
@@ -43,156 +41,14 @@ pub struct WeakGate {
     inner: Weak<Inner>,
 }
 
-/// What is asked of the gate: a call's labels and the amounts to reserve.
-#[derive(Clone, Debug)]
-pub struct Call {
-    pub(crate) labels: Arc<Labels>,
-    pub(crate) amounts: Asked,
-    pub(crate) ticket: Option<Ticket>,
-    pub(crate) deadline: Option<Tick>,
-    pub(crate) priority: Priority,
-}
-
-impl Call {
-    /// A call that waits as long as it takes.
-    #[must_use]
-    pub fn new(labels: impl Into<Arc<Labels>>, amounts: Amounts) -> Self {
-        Self {
-            labels: labels.into(),
-            amounts: Asked::Fixed(amounts),
-            ticket: None,
-            deadline: None,
-            priority: Priority::Normal,
-        }
-    }
-
-    /// A call whose amounts are estimated afresh whenever the gate looks at it, so that one which waits for long is reserved by what
-    /// has been learned meanwhile. `estimate` runs under the gate's lock: it must be quick, and must not use the gate.
-    #[must_use]
-    pub fn estimated(
-        labels: impl Into<Arc<Labels>>,
-        estimate: impl Fn() -> Amounts + Send + Sync + 'static,
-    ) -> Self {
-        Self {
-            amounts: Asked::Estimated(Arc::new(estimate)),
-            ..Self::new(labels, Amounts::ZERO)
-        }
-    }
-
-    /// Keeps the place in the queue of an earlier attempt.
-    #[must_use]
-    pub const fn keeping(mut self, ticket: Ticket) -> Self {
-        self.ticket = Some(ticket);
-        self
-    }
-
-    /// Waits no longer than until `deadline`, on the gate's clock ([`Gate::now`]).
-    #[must_use]
-    pub const fn by(mut self, deadline: Tick) -> Self {
-        self.deadline = Some(deadline);
-        self
-    }
-
-    /// Goes before waiting calls of lower priority. A call that keeps a ticket keeps its priority too.
-    #[must_use]
-    pub const fn priority(mut self, priority: Priority) -> Self {
-        self.priority = priority;
-        self
-    }
-}
-
-/// The amounts that a call asks for.
-#[derive(Clone)]
-pub(crate) enum Asked {
-    Fixed(Amounts),
-    Estimated(Arc<dyn Fn() -> Amounts + Send + Sync>),
-}
-
-impl Asked {
-    pub(crate) fn now(&self) -> Amounts {
-        match self {
-            Self::Fixed(amounts) => *amounts,
-            Self::Estimated(estimate) => estimate(),
-        }
-    }
-}
-
-impl fmt::Debug for Asked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.now().fmt(f)
-    }
-}
-
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) rearm: Notify,
     pub(crate) store: Option<Arc<dyn Store>>,
-    core: Mutex<Core>,
-    recorders: Vec<Arc<dyn Recorder>>,
-    queue_limit: usize,
-}
-
-/// Settings of a gate that have defaults.
-#[derive(Debug)]
-#[must_use = "call `build`"]
-pub struct GateBuilder {
-    plan: Plan,
-    recorders: Vec<Arc<dyn Recorder>>,
-    store: Option<Arc<dyn Store>>,
-    started_at: Option<SystemTime>,
-    queue_limit: usize,
-}
-
-impl GateBuilder {
-    /// Receives every event, beside those added before. Default: nobody does.
-    pub fn recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
-        self.recorders.push(recorder);
-        self
-    }
-
-    /// Keeps the ledger elsewhere. Default: in this process.
-    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
-        self.store = Some(store);
-        self
-    }
-
-    /// The wall time of the gate's making, which places aligned windows and calendar days. Default: the system's.
-    pub const fn started_at(mut self, wall: SystemTime) -> Self {
-        self.started_at = Some(wall);
-        self
-    }
-
-    /// The most calls that may wait; further ones are refused at once. 0 refuses every call that does not fit now. Default: no
-    /// bound.
-    pub const fn queue_limit(mut self, calls: usize) -> Self {
-        self.queue_limit = calls;
-        self
-    }
-
-    /// The gate.
-    #[must_use]
-    pub fn build(self) -> Gate {
-        let Self {
-            plan,
-            recorders,
-            store,
-            started_at,
-            queue_limit,
-        } = self;
-        let clock = started_at.map_or_else(Clock::new, Clock::starting_at);
-        let core = Mutex::new(Core::new(Ledger::new(plan), Queue::default()));
-        Gate {
-            inner: Arc::new(Inner {
-                clock,
-                rearm: Notify::new(),
-                store,
-                core,
-                recorders,
-                queue_limit,
-            }),
-        }
-    }
+    pub(crate) core: Mutex<Core>,
+    pub(crate) recorders: Vec<Arc<dyn Recorder>>,
+    pub(crate) queue_limit: usize,
 }
 
 impl Gate {
@@ -204,13 +60,7 @@ impl Gate {
 
     /// A gate with other settings.
     pub const fn builder(plan: Plan) -> GateBuilder {
-        GateBuilder {
-            plan,
-            recorders: Vec::new(),
-            store: None,
-            started_at: None,
-            queue_limit: usize::MAX,
-        }
+        GateBuilder::new(plan)
     }
 
     /// Waits until every policy that applies has room, in fair order, and reserves from all of them at once.

@@ -5,6 +5,8 @@
 //! after it. There are two seams where strangers plug in: [`Store`], a ledger shared by many processes, and [`Recorder`], telemetry.
 
 mod acquire;
+mod builder;
+mod call;
 mod clock;
 mod core;
 mod driver;
@@ -16,8 +18,10 @@ mod record;
 mod store;
 
 pub use acquire::Acquire;
+pub use builder::GateBuilder;
+pub use call::Call;
 pub use error::AcquireError;
-pub use gate::{Call, Gate, GateBuilder, WeakGate};
+pub use gate::{Gate, WeakGate};
 pub use permit::Permit;
 pub use queue::{Priority, Ticket};
 pub use record::{Event, Finished, Recorder, Refusal, Source, Tokens};

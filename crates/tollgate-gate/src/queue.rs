@@ -7,7 +7,7 @@ use std::task::Waker;
 
 use tollgate_limits::{Amounts, Labels, Lane, Tick, Wait};
 
-use crate::gate::Asked;
+use crate::call::Asked;
 
 /// First in, first out within a lane; lanes are asked in the order of their heads. Every operation is O(log waiters).
 #[derive(Debug)]

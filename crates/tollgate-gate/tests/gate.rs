@@ -408,7 +408,7 @@ async fn a_waiting_call_is_reserved_by_the_latest_estimate() {
     assert!(!poll_once(&mut waiting).await, "60 + 50 do not fit");
     *learned.lock().unwrap() = 30;
     // Nothing is given back by this settlement: the call fits because less is expected of it now.
-    first.settle(&Amounts::call(60, 0), tollgate_gate::Source::Reported);
+    first.settle(&Amounts::call(60, 0), Source::Reported);
     let permit = waiting.await.unwrap();
     assert_eq!(permit.reserved(), &Amounts::call(30, 0));
     assert_eq!(gate.snapshot()[0].used, 90);

@@ -14,7 +14,7 @@ use tollgate_http::{CallOptions, Exchange, Failure, SendError, SettleBody, Targe
 /// retries to it. [`CallOptions`] are taken from the request's extensions (`RequestBuilder::with_extension`). A request whose body is a
 /// stream cannot be read: it counts as one request, and is never sent again.
 ///
-/// A refused call gives `reqwest_middleware::Error::Middleware`, which can be downcast to [`tollgate_http::Refused`]; all other errors
+/// The URL in an error of the client has its query and user taken out, where keys can be. A refused call gives `reqwest_middleware::Error::Middleware`, which can be downcast to [`tollgate_http::Refused`]; all other errors
 /// are the inner client's own.
 #[derive(Clone, Debug)]
 pub struct TollgateMiddleware {
@@ -99,12 +99,23 @@ fn unwrap(response: Response) -> http::Response<Body> {
     response
 }
 
-fn judge(error: Error) -> SendError<Error> {
-    let (sent, retryable) = match &error {
-        Error::Reqwest(error) if error.is_connect() => (false, true),
-        Error::Reqwest(error) if error.is_builder() => (false, false),
-        // The connection broke before an answer came; a time-out is the caller's own word that it waited enough.
-        Error::Reqwest(error) => (true, error.is_request() && !error.is_timeout()),
+/// Says whether the request may have been sent and whether to try again, and takes out of the error what may be a secret: the user
+/// and the query of its URL, where some providers want the key.
+fn judge(mut error: Error) -> SendError<Error> {
+    let (sent, retryable) = match &mut error {
+        Error::Reqwest(error) => {
+            if let Some(url) = error.url_mut() {
+                url.set_query(None);
+                // A URL that cannot have a user has none to hide.
+                let _ = url.set_username("").and_then(|()| url.set_password(None));
+            }
+            match (error.is_connect(), error.is_builder()) {
+                (true, _) => (false, true),
+                (_, true) => (false, false),
+                // The connection broke before an answer came; a time-out is the caller's own word that it waited enough.
+                _ => (true, error.is_request() && !error.is_timeout()),
+            }
+        }
         Error::Middleware(_) => (true, false),
     };
     SendError {

@@ -47,7 +47,8 @@ pub struct PolicySpec {
     pub time_zone: Option<String>,
     /// How far arrival times may drift apart on the way to the provider. `None` leaves the limiter's default.
     pub margin: Option<Duration>,
-    /// When the provider books a call. Default: `arrival-kept` for requests, otherwise `completion`.
+    /// When the provider books a call. Default: `arrival-kept` for requests (`arrival` where failures do not count), otherwise
+    /// `completion`.
     pub charge: ChargeName,
     /// What is reserved for output tokens before they are known. Default: the cap where the provider books on arrival, otherwise
     /// the learned expectation.

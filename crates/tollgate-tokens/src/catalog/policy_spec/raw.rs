@@ -109,10 +109,12 @@ impl TryFrom<RawSpec> for PolicySpec {
         {
             return fail("the margin must be shorter than half the window");
         }
-        let charge = raw.charge.unwrap_or(if unit == Unit::Requests {
-            ChargeName::ArrivalKept
-        } else {
-            ChargeName::Completion
+        let failures = raw.failures.unwrap_or(true);
+        let charge = raw.charge.unwrap_or(match unit {
+            // A request stays one, unless the provider takes it back when it fails.
+            Unit::Requests if failures => ChargeName::ArrivalKept,
+            Unit::Requests => ChargeName::Arrival,
+            _ => ChargeName::Completion,
         });
         let output = raw.output.unwrap_or(match charge {
             ChargeName::Completion => OutputRule::Expected,
@@ -134,7 +136,7 @@ impl TryFrom<RawSpec> for PolicySpec {
             charge,
             output,
             cache_reads: raw.cache_reads.unwrap_or(true),
-            failures: raw.failures.unwrap_or(true),
+            failures,
             models: raw.models,
             per: raw.per,
             source: raw.source,
