@@ -3,10 +3,11 @@
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{MetricExporter, Protocol, SpanExporter, WithExportConfig as _};
-use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tollgate::Tollgate;
 use tollgate::gate::{Event, Recorder};
@@ -91,9 +92,11 @@ impl Telemetry {
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(format!("{base}/v1/traces"))
             .build()?;
-        let meters = SdkMeterProvider::builder()
-            .with_periodic_exporter(metrics)
+        // The remaining quota is worth seeing while calls wait for it.
+        let reader = PeriodicReader::builder(metrics)
+            .with_interval(Duration::from_secs(1))
             .build();
+        let meters = SdkMeterProvider::builder().with_reader(reader).build();
         let tracers = SdkTracerProvider::builder()
             .with_batch_exporter(spans)
             .build();
