@@ -1,5 +1,7 @@
 //! `Ledger`: every policy's count and every open reservation; reserve all-or-nothing, settle, release, adopt, pause.
 
+mod probe;
+
 use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use core::time::Duration;
 
