@@ -1,5 +1,6 @@
-//! The workspace's own commands: `cargo xtask test` and `cargo xtask tidy`.
+//! The workspace's own commands: `cargo xtask test`, `cargo xtask tidy` and `cargo xtask bench`.
 
+mod bench;
 mod test;
 mod tidy;
 
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         ["test"] => ("test", test::run(root, false)),
         ["test", "--quick"] => ("test", test::run(root, true)),
         ["tidy"] => ("tidy", tidy::run(root)),
+        ["bench", name, ref rest @ ..] => ("bench", bench::run(root, name, rest)),
         [] | ["help" | "--help" | "-h", ..] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -46,4 +48,6 @@ Usage: cargo xtask COMMAND
 Commands:
   test            everything that must hold before a commit, the tests last
   test --quick    the same without running the examples
-  tidy            the rules that no compiler checks: layers, file names and sizes, reasons, links, MSRV";
+  tidy            the rules that no compiler checks: layers, file names and sizes, reasons, links, MSRV
+  bench limits [--json] [GROUP...]
+                  the ledger and the gate beside governor, leaky-bucket, throttle-net and tokio's semaphore";

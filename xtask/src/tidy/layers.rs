@@ -72,7 +72,7 @@ fn row(name: &str) -> Option<&'static Row> {
 
 const SIM: &str = "tollgate-sim";
 
-const TABLE: [Row; 11] = [
+const TABLE: [Row; 12] = [
     Row {
         layer: 0,
         name: "tollgate-limits",
@@ -128,6 +128,18 @@ const TABLE: [Row; 11] = [
         layer: 5,
         name: SIM,
         uses: &[],
+    },
+    // Measures; what it compares us with are its own dev-dependencies.
+    Row {
+        layer: 5,
+        name: "tollgate-bench",
+        uses: &[
+            "tollgate-limits",
+            "tollgate-tokens",
+            "tollgate-gate",
+            "tollgate-http",
+            SIM,
+        ],
     },
     Row {
         layer: 5,
