@@ -24,7 +24,7 @@ pub use error::AcquireError;
 pub use gate::{Gate, WeakGate};
 pub use permit::Permit;
 pub use queue::{Priority, Ticket};
-pub use record::{Event, Finished, Recorder, Refusal, Source, Tokens};
+pub use record::{Event, Finished, Recorder, Refusal, Settled, Source, Tokens};
 pub use store::{Store, StoreDecision, StoreError};
 pub use tollgate_limits::{
     Amounts, Anchor, Binding, Booking, Calendar, Check, Labels, News, Plan, Policy, Quota,

@@ -128,6 +128,21 @@ pub struct Finished<'a> {
     pub status: Option<u16>,
     /// What went wrong, in one low-cardinality word; `None` on success.
     pub error: Option<&'a str>,
+    /// When it ended, on the gate's clock: nanoseconds since the Unix epoch.
+    pub at: Tick,
+    /// How long it waited at the gate, over all attempts.
+    pub waited: Duration,
+    /// What its attempts were settled with; `None` if none was sent.
+    pub settled: Option<Settled>,
+}
+
+/// What was set aside for a call and what it was charged, over all its attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The sums of what was reserved and of what was used.
+    pub amounts: Settlement,
+    /// Where the amounts of the last attempt come from.
+    pub source: Source,
 }
 
 /// Token counts of a finished call; `cache_read` and `cache_write` are parts of `input`, `reasoning` of `output`.

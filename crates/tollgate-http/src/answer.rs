@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
-use tollgate_gate::{Event, News, Permit, Source, Tick, Unit};
+use tollgate_gate::{Event, News, Source, Tick, Unit};
 use tollgate_tokens::{Scope, Verdict, service_limits, verdict};
 
 use crate::{
@@ -23,54 +23,49 @@ pub(crate) fn is_error(status: StatusCode) -> bool {
 }
 
 /// A response whose body will settle the call.
-pub(crate) fn accept<B: Body>(
-    response: Response<B>,
-    mut trip: Trip,
-    permit: Permit,
-) -> Response<SettleBody<B>> {
+pub(crate) fn accept<B: Body>(response: Response<B>, mut trip: Trip) -> Response<SettleBody<B>> {
     let (mut parts, body) = response.into_parts();
-    hear(&parts.headers, &trip, &permit);
+    hear(&parts.headers, &trip);
     trip.status = Some(parts.status.as_u16());
     parts.extensions.insert(trip.report(None, None));
-    let body = SettleBody::new(body, &parts.headers, trip, permit);
+    let body = SettleBody::new(body, &parts.headers, trip);
     Response::from_parts(parts, body)
 }
 
 /// Reads an error response, settles its attempt and decides what comes next.
 pub(crate) async fn judge<B: Body<Data = Bytes> + Unpin>(
     response: Response<B>,
-    trip: &Trip,
-    permit: Permit,
+    trip: &mut Trip,
     retries: &mut Retries<'_>,
 ) -> Judged<B> {
     let (parts, mut body) = response.into_parts();
-    let (status, labels) = (parts.status, &trip.call.labels);
+    let status = parts.status;
     let head = read_head(&mut body).await;
     let verdict = verdict(trip.call.dialect, status, &parts.headers, &head.data);
     for warning in &verdict.warnings {
         span::warn(&trip.call.span, warning);
     }
-    hear(&parts.headers, trip, &permit);
+    hear(&parts.headers, trip);
     if status == StatusCode::TOO_MANY_REQUESTS {
         let scope = verdict.scope.as_str();
         trip.record(&Event::Throttled {
-            labels,
+            labels: &trip.call.labels,
             status: status.as_u16(),
             scope,
         });
     }
-    let now = permit.gate().now();
+    let now = trip.exchange.gate().now();
     let delay = retries.delay(verdict.retry_after);
     if verdict.pauses_quota() {
         // Whether or not this call is sent again: others would be refused like it.
         let span = delay.map_or_else(|| trip.exchange.first_delay(), |delay| delay.span());
-        permit.pause(unit_of(verdict.scope), span);
+        trip.pause(unit_of(verdict.scope), span);
     }
     if may_have_worked(status) {
-        let reserved = *permit.reserved();
-        permit.settle(&reserved, Source::Kept);
+        trip.keep();
     } else {
-        permit.settle(&trip.call.profile.rules.rejected(), Source::Rejected);
+        let charged = trip.call.profile.rules.rejected();
+        trip.settle(&charged, Source::Rejected);
     }
     let (again, asked) = if verdict.retryable {
         (
@@ -125,14 +120,14 @@ impl<B: Body> Judged<B> {
 }
 
 /// Takes over what the response's head says about the provider's quotas.
-fn hear(headers: &HeaderMap, trip: &Trip, permit: &Permit) {
+fn hear(headers: &HeaderMap, trip: &Trip) {
     let call = &trip.call;
     let (limits, warnings) = service_limits(call.dialect, Some(&call.profile.name), headers);
     for warning in &warnings {
         span::warn(&call.span, warning);
     }
     for limit in limits {
-        permit.adopt(&News {
+        trip.adopt(&News {
             unit: limit.unit,
             window: limit.window,
             limit: limit.limit,

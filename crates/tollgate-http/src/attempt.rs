@@ -5,7 +5,7 @@ use std::io;
 use std::io::ErrorKind;
 use std::iter::successors;
 
-use tollgate_gate::{Permit, Source};
+use crate::trip::Trip;
 
 /// One send of a call, as the inner client is asked for it.
 #[derive(Clone, Copy, Debug)]
@@ -56,12 +56,11 @@ impl SendError<Box<dyn Error + Send + Sync>> {
 
 impl<E> SendError<E> {
     /// Ends the reservation of the attempt: what was never sent is given back, anything else is charged whole.
-    pub(crate) fn settle(&self, permit: Permit) {
+    pub(crate) fn settle(&self, trip: &mut Trip) {
         if self.sent {
-            let reserved = *permit.reserved();
-            permit.settle(&reserved, Source::Kept);
+            trip.keep();
         } else {
-            permit.release();
+            trip.release();
         }
     }
 }

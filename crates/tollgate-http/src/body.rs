@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
-use tollgate_gate::{Permit, Source};
+use tollgate_gate::Source;
 use tollgate_tokens::{Dialect, Framing, Scan, Usage, UsageScanner, Warning, stream_verdict};
 
 use crate::{
@@ -31,7 +31,6 @@ pub struct SettleBody<B: Body> {
 /// What happens at the end of the body.
 struct Tail {
     trip: Trip,
-    permit: Permit,
     // None where the body cannot be read: compressed, or of an unknown format.
     scanner: Option<(Dialect, UsageScanner)>,
     stream: bool,
@@ -82,7 +81,7 @@ impl<B: Body> SettleBody<B> {
     }
 
     /// A body that settles the call.
-    pub(crate) fn new(inner: B, headers: &HeaderMap, trip: Trip, permit: Permit) -> Self {
+    pub(crate) fn new(inner: B, headers: &HeaderMap, trip: Trip) -> Self {
         let text = |name| {
             headers
                 .get(name)
@@ -98,7 +97,6 @@ impl<B: Body> SettleBody<B> {
         let scanner = readable.map(|dialect| (dialect, UsageScanner::new(dialect, framing)));
         let tail = Tail {
             trip,
-            permit,
             scanner,
             stream: framing != Framing::Json,
         };
@@ -204,16 +202,13 @@ impl<B: Body> fmt::Debug for SettleBody<B> {
 impl Tail {
     fn settle(self, ending: Ending) {
         let Self {
-            trip,
-            permit,
+            mut trip,
             scanner,
             stream,
         } = self;
         let span = trip.call.span.clone();
         let _in_span = span.enter();
-        let reserved = *permit.reserved();
         let Some((dialect, scanner)) = scanner else {
-            permit.settle(&reserved, Source::Kept);
             return trip.finish(&End {
                 error: ending.error(),
                 ..End::default()
@@ -236,7 +231,7 @@ impl Tail {
                 let pause = verdict
                     .retry_after
                     .unwrap_or_else(|| trip.exchange.first_delay());
-                permit.pause(unit_of(verdict.scope), pause);
+                trip.pause(unit_of(verdict.scope), pause);
             }
         }
         let call = &trip.call;
@@ -246,11 +241,12 @@ impl Tail {
                 if source == Source::Reported {
                     trip.exchange.estimator().learn(&call.descriptor, &used);
                 }
-                permit.settle(&call.profile.rules.settle(&used, call.cost(&used)), source);
+                let charged = call.profile.rules.settle(&used, call.cost(&used));
+                trip.settle(&charged, source);
             }
-            None => drop(permit.settle(&reserved, Source::Kept)),
+            None => trip.keep(),
         }
-        let cost = scan.usage.as_ref().and_then(|usage| call.cost(usage));
+        let cost = scan.usage.as_ref().and_then(|usage| trip.call.cost(usage));
         trip.finish(&End {
             usage: scan.usage,
             cost,

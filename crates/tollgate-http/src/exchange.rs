@@ -72,27 +72,26 @@ impl Exchange {
             let mut retries = self.retries(options.attempts, can_resend, deadline);
             let mut ask = trip.call.ask(self, options.priority, deadline);
             loop {
-                let mut permit = match self.gate().acquire(&ask).await {
+                let permit = match self.gate().acquire(&ask).await {
                     Ok(permit) => permit,
                     Err(error) => return Err(Failure::Refused(trip.refuse(error.into()))),
                 };
                 ask = ask.keeping(permit.ticket());
-                permit.mark_sent();
-                let ordinal = trip.send(permit.waited());
+                let ordinal = trip.send(permit);
                 self.shared.budget.earn();
                 let answer = send(Attempt { ordinal }).await;
                 let answered_at = self.gate().now();
                 let (delay, cause) = match answer {
                     Ok(response) if is_error(response.status()) => {
-                        let judged = judge(response, &trip, permit, &mut retries).await;
+                        let judged = judge(response, &mut trip, &mut retries).await;
                         match judged.again {
                             Some(delay) => (delay, judged.cause()),
                             None => return Ok(judged.hand_over(trip)),
                         }
                     }
-                    Ok(response) => return Ok(accept(response, trip, permit)),
+                    Ok(response) => return Ok(accept(response, trip)),
                     Err(failed) => {
-                        failed.settle(permit);
+                        failed.settle(&mut trip);
                         let delay = failed.retryable.then(|| retries.delay(None)).flatten();
                         match retries.again(delay, answered_at, false) {
                             Some(delay) => (delay, "transport".to_owned()),

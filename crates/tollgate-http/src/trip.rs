@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tollgate_gate::{Event, Finished, Tick, Tokens};
+use tollgate_gate::{
+    Amounts, Event, Finished, News, Permit, Settled, Settlement, Source, Tick, Tokens, Unit,
+};
 use tollgate_tokens::{Cost, Scan, Usage, Verdict};
 
 use crate::{Exchange, Refused, Report, call::Call, span};
@@ -16,6 +18,9 @@ pub(crate) struct Trip {
     attempts: u32,
     waited: Duration,
     started: Option<Tick>,
+    /// Of the attempt under way.
+    permit: Option<Permit>,
+    settled: Option<Settled>,
     over: bool,
 }
 
@@ -37,17 +42,55 @@ impl Trip {
             waited: Duration::ZERO,
             status: None,
             started: None,
+            permit: None,
+            settled: None,
             over: false,
         }
     }
 
-    /// Notes that the call is about to be sent, after it waited so long at the gate. Returns the ordinal of the attempt, from 1.
-    pub(crate) fn send(&mut self, waited: Duration) -> u32 {
+    /// Notes that the call is about to be sent, and holds the permit for it. Returns the ordinal of the attempt, from 1.
+    pub(crate) fn send(&mut self, mut permit: Permit) -> u32 {
+        permit.mark_sent();
         self.started
             .get_or_insert_with(|| self.exchange.gate().now());
-        self.waited += waited;
+        self.waited += permit.waited();
+        self.permit = Some(permit);
         self.attempts += 1;
         self.attempts
+    }
+
+    /// Ends the attempt under way: what was used replaces what was reserved.
+    pub(crate) fn settle(&mut self, used: &Amounts, source: Source) {
+        if let Some(permit) = self.permit.take() {
+            self.add(permit.settle(used, source), source);
+        }
+    }
+
+    /// Ends the attempt under way, charged whole: nobody knows what it used.
+    pub(crate) fn keep(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            let reserved = *permit.reserved();
+            self.add(permit.settle(&reserved, Source::Kept), Source::Kept);
+        }
+    }
+
+    /// Ends the attempt under way, which never reached the provider.
+    pub(crate) fn release(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            permit.release();
+        }
+    }
+
+    /// Takes over what the response to the attempt under way says about the provider's quotas.
+    pub(crate) fn adopt(&self, news: &News) {
+        if let Some(permit) = &self.permit {
+            permit.adopt(news);
+        }
+    }
+
+    /// Pauses the policies of such calls that count `unit` (`None`: all) for `span`.
+    pub(crate) fn pause(&self, unit: Option<Unit>, span: Duration) {
+        self.exchange.gate().pause(&self.call.labels, unit, span);
     }
 
     /// How the response handed to the caller came about.
@@ -91,6 +134,7 @@ impl Trip {
 
     fn end(&mut self, end: &End<'_>) {
         self.over = true;
+        self.keep();
         let now = self.exchange.gate().now();
         let finished = Finished {
             labels: &self.call.labels,
@@ -104,9 +148,30 @@ impl Trip {
             attempts: self.attempts,
             status: self.status,
             error: end.error,
+            at: now,
+            waited: self.waited,
+            settled: self.settled,
         };
         span::finish(&self.call.span, &finished, self.waited.as_secs_f64());
         self.record(&Event::Finished(&finished));
+    }
+
+    fn add(&mut self, ended: Settlement, source: Source) {
+        let sum = |a: Amounts, b: &Amounts| {
+            Unit::ALL.into_iter().fold(a, |sum, unit| {
+                sum.with(unit, a.get(unit).saturating_add(b.get(unit)))
+            })
+        };
+        let before = self
+            .settled
+            .map_or_else(Settlement::default, |settled| settled.amounts);
+        self.settled = Some(Settled {
+            amounts: Settlement {
+                reserved: sum(before.reserved, &ended.reserved),
+                used: sum(before.used, &ended.used),
+            },
+            source,
+        });
     }
 }
 

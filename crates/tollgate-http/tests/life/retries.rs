@@ -225,6 +225,7 @@ async fn the_report_counts_attempts_and_waits_at_the_gate() {
         Settings::default(),
     );
     let ask = Ask::openai();
+    let started = bench.gate().now();
     read_all(
         bench
             .run(&ask, &Client::one(json(OPENAI_JSON)))
@@ -239,6 +240,16 @@ async fn the_report_counts_attempts_and_waits_at_the_gate() {
     assert_eq!(
         (report(&answer).attempts(), report(&answer).waited()),
         (1, seconds(1))
+    );
+    read_all(answer).await;
+    let ends = bench.log.waits();
+    assert_eq!(
+        ends,
+        [
+            (Duration::ZERO, started),
+            (seconds(1), started.plus(seconds(1)))
+        ],
+        "and so does the end of each call"
     );
 }
 

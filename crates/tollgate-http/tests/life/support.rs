@@ -120,6 +120,7 @@ impl Bench {
         assert_eq!(self.gate().open_reservations(), 0, "open reservations");
         assert_eq!(self.gate().waiting(), 0, "waiting calls");
         self.log.end();
+        self.log.assert_adds_up();
     }
 
     pub(crate) async fn run(&self, ask: &Ask, client: &Client) -> Answered {

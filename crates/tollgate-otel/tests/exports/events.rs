@@ -93,6 +93,9 @@ pub(crate) fn finished(labels: &Labels) -> Finished<'_> {
         attempts: 1,
         status: Some(200),
         error: None,
+        at: Tick::from_nanos(1_250_000_000),
+        waited: Duration::ZERO,
+        settled: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use tollgate_gate::{Amounts, Event, Recorder, Source, Tokens, Unit};
+use tollgate_gate::{Amounts, Event, Recorder, Settled, Source, Tick, Tokens, Unit};
 
 /// One event, kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +51,8 @@ pub(crate) struct End {
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     seen: Mutex<Vec<Seen>>,
+    sums: Mutex<Vec<Option<Settled>>>,
+    waits: Mutex<Vec<(Duration, Tick)>>,
     printed: Mutex<String>,
 }
 
@@ -101,6 +103,10 @@ impl Recorder for Log {
             _ => panic!("an event that these tests do not know: {event:?}"),
         };
         self.seen.lock().unwrap().push(seen);
+        if let Event::Finished(end) = event {
+            self.sums.lock().unwrap().push(end.settled);
+            self.waits.lock().unwrap().push((end.waited, end.at));
+        }
     }
 }
 
@@ -119,6 +125,37 @@ impl Log {
             _ => None,
         };
         self.all().into_iter().filter_map(settled).collect()
+    }
+
+    /// The end of the one call adds up what its attempts were settled with.
+    #[track_caller]
+    pub(crate) fn assert_adds_up(&self) {
+        let mut expected: Option<Settled> = None;
+        for seen in self.all() {
+            let Seen::Settled {
+                reserved,
+                used,
+                source,
+            } = seen
+            else {
+                continue;
+            };
+            if source != Source::Released {
+                let sum = expected.get_or_insert(Settled {
+                    amounts: Default::default(),
+                    source,
+                });
+                sum.source = source;
+                sum.amounts.reserved = plus(sum.amounts.reserved, reserved);
+                sum.amounts.used = plus(sum.amounts.used, used);
+            }
+        }
+        assert_eq!(*self.sums.lock().unwrap(), [expected], "{:?}", self.all());
+    }
+
+    /// How long each call that ended had waited, and when it ended.
+    pub(crate) fn waits(&self) -> Vec<(Duration, Tick)> {
+        self.waits.lock().unwrap().clone()
     }
 
     pub(crate) fn finished(&self) -> Vec<End> {
@@ -163,4 +200,9 @@ impl Log {
     pub(crate) fn count(&self, wanted: impl Fn(&Seen) -> bool) -> usize {
         self.all().iter().filter(|seen| wanted(seen)).count()
     }
+}
+
+fn plus(a: Amounts, b: Amounts) -> Amounts {
+    let units = Unit::ALL.into_iter();
+    units.fold(a, |sum, unit| sum.with(unit, a.get(unit) + b.get(unit)))
 }
