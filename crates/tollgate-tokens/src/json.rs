@@ -11,8 +11,9 @@ use text::{Escape, Part};
 
 /// Hears what a [`Reader`] finds at the places of its tree.
 pub(crate) trait Sink<L> {
-    /// `bytes` more of a measured string have passed, counted in decoded UTF-8. `last` is true once per string, at its end.
-    fn text(&mut self, leaf: L, bytes: u64, last: bool);
+    /// More of a measured string has passed, decoded; a piece may begin or end inside a character. `last` is true once per string, at
+    /// its end.
+    fn text(&mut self, leaf: L, text: &[u8], last: bool);
     /// A kept string has ended. `whole` is false when it was longer than its limit.
     fn string(&mut self, leaf: L, text: &[u8], whole: bool);
     /// A number has ended; `end` is the offset in the document just behind it. `text` is empty when the number has more than 512 bytes.

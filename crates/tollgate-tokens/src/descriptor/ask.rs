@@ -146,7 +146,8 @@ impl Answers {
 }
 
 impl Sink<Ask> for Answers {
-    fn text(&mut self, ask: Ask, bytes: u64, last: bool) {
+    fn text(&mut self, ask: Ask, text: &[u8], last: bool) {
+        let bytes = text.len() as u64;
         let one = u32::from(last);
         match ask {
             Ask::Hidden => self.hidden = true,
@@ -280,7 +281,7 @@ impl Sink<Ask> for CapSpans {
         }
     }
 
-    fn text(&mut self, _: Ask, _: u64, _: bool) {}
+    fn text(&mut self, _: Ask, _: &[u8], _: bool) {}
     fn string(&mut self, _: Ask, _: &[u8], _: bool) {}
     fn literal(&mut self, _: Ask, _: Option<bool>) {}
     fn open(&mut self, _: Ask) {}

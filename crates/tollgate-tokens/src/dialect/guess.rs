@@ -112,7 +112,7 @@ impl Sink<Hint> for Hints {
     }
 
     fn literal(&mut self, _: Hint, _: Option<bool>) {}
-    fn text(&mut self, _: Hint, _: u64, _: bool) {}
+    fn text(&mut self, _: Hint, _: &[u8], _: bool) {}
     fn close(&mut self, _: Hint) {}
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Node<L: 'static> {
 pub(super) enum Take {
     /// It is passed over.
     Skip,
-    /// Its decoded length is reported, piece by piece.
+    /// It is reported decoded, piece by piece.
     Measure,
     /// It is decoded and reported whole, cut at so many bytes.
     Keep(u16),
@@ -44,7 +44,7 @@ impl<L: Copy> Node<L> {
         }
     }
 
-    /// As `mark`; of a string, the decoded length is reported.
+    /// As `mark`; a string is reported decoded, piece by piece and at any length.
     pub(crate) const fn measure(leaf: L) -> Self {
         Self {
             leaf: Some(leaf),

@@ -11,7 +11,7 @@ use super::*;
 struct Heard(Vec<String>);
 
 impl Sink<&'static str> for Heard {
-    fn text(&mut self, leaf: &'static str, bytes: u64, last: bool) {
+    fn text(&mut self, leaf: &'static str, text: &[u8], last: bool) {
         let open: u64 = match self
             .0
             .last()
@@ -24,7 +24,7 @@ impl Sink<&'static str> for Heard {
             }
             None => 0,
         };
-        let length = open + bytes;
+        let length = open + text.len() as u64;
         self.0.push(if last {
             format!("{leaf}: {length} bytes")
         } else {
@@ -344,37 +344,54 @@ fn escaped(document: &str) -> String {
     document.chars().map(escape).collect()
 }
 
-/// Bytes of all strings, keys and numbers in a value.
-fn length(value: &Value) -> u64 {
+/// All strings, keys and numbers in a value, one behind the other.
+fn text_of(value: &Value) -> String {
     match value {
-        Value::Null | Value::Bool(_) => 0,
-        Value::Number(number) => number.to_string().len() as u64,
-        Value::String(text) => text.len() as u64,
-        Value::Array(items) => items.iter().map(length).sum(),
+        Value::Null | Value::Bool(_) => String::new(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(text_of).collect(),
         Value::Object(entries) => entries
             .iter()
-            .map(|(key, value)| key.len() as u64 + length(value))
-            .sum(),
+            .map(|(key, value)| key.clone() + &text_of(value))
+            .collect(),
     }
 }
 
-/// Adds up what a deep place reports.
+/// Keeps what a deep place reports.
 #[derive(Default)]
-struct Sum(u64);
+struct All(Vec<u8>);
 
-impl Sink<()> for Sum {
-    fn text(&mut self, (): (), bytes: u64, _: bool) {
-        self.0 += bytes;
+impl Sink<()> for All {
+    fn text(&mut self, (): (), text: &[u8], _: bool) {
+        self.0.extend_from_slice(text);
     }
 
     fn number(&mut self, (): (), text: &[u8], _: u64) {
-        self.0 += text.len() as u64;
+        self.0.extend_from_slice(text);
     }
 
     fn string(&mut self, (): (), _: &[u8], _: bool) {}
     fn literal(&mut self, (): (), _: Option<bool>) {}
     fn open(&mut self, (): ()) {}
     fn close(&mut self, (): ()) {}
+}
+
+#[test]
+fn a_lone_half_of_a_pair_is_a_replacement_character_in_measured_text_too() {
+    static ALL: Node<()> = Node::deep(());
+    let document = br#"["\ud83d\ude00|\ud83d|\ude00|\ud83d\ud83d\ude00|\ud83d", "x"]"#;
+    for size in 1..document.len() {
+        let (mut reader, mut all) = (Reader::new(&ALL), All::default());
+        for piece in document.chunks(size) {
+            reader.push(piece, &mut all);
+        }
+        let text = String::from_utf8(all.0).expect("whole characters");
+        assert_eq!(
+            text, "\u{1f600}|\u{fffd}|\u{fffd}|\u{fffd}\u{1f600}|\u{fffd}x",
+            "size {size}"
+        );
+    }
 }
 
 proptest! {
@@ -384,12 +401,12 @@ proptest! {
         let document = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
         let document = document.expect("a value can be written");
         let document = if escape { escaped(&document) } else { document };
-        let (mut reader, mut sum) = (Reader::new(&ALL), Sum::default());
+        let (mut reader, mut all) = (Reader::new(&ALL), All::default());
         for piece in document.as_bytes().chunks(size) {
-            reader.push(piece, &mut sum);
+            reader.push(piece, &mut all);
         }
-        prop_assert_eq!(reader.end(&mut sum), End { started: true, closed: true, faulty: false });
-        prop_assert_eq!(sum.0, length(&value));
+        prop_assert_eq!(reader.end(&mut all), End { started: true, closed: true, faulty: false });
+        prop_assert_eq!(all.0, text_of(&value).into_bytes());
     }
 
     #[test]

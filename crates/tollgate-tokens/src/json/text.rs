@@ -78,12 +78,10 @@ impl<L: Copy> Reader<L> {
 
     /// Takes one UTF-16 code unit of a string.
     fn take_unit(&mut self, part: Part, unit: u16, sink: &mut impl Sink<L>) {
-        let Take::Keep(_) = part.take else {
-            if let (Take::Measure, Some(leaf)) = (part.take, self.leaf()) {
-                sink.text(leaf, utf8_len(unit), false);
-            }
+        let unheard = part.take == Take::Measure && self.leaf().is_none();
+        if part.take == Take::Skip || unheard {
             return;
-        };
+        }
         match (self.high.take(), unit) {
             (Some(high), 0xDC00..=0xDFFF) => {
                 let code = 0x10000 + (u32::from(high - 0xD800) << 10) + u32::from(unit - 0xDC00);
@@ -119,7 +117,8 @@ impl<L: Copy> Reader<L> {
             Take::Skip => {}
             Take::Measure => {
                 if let Some(leaf) = self.leaf() {
-                    sink.text(leaf, text.len() as u64, false);
+                    self.tell_lone_half(leaf, text, sink);
+                    sink.text(leaf, text, false);
                 }
             }
             Take::Keep(limit) => {
@@ -136,11 +135,20 @@ impl<L: Copy> Reader<L> {
         }
     }
 
+    /// The first half of a surrogate pair that other text follows stays alone.
+    fn tell_lone_half(&mut self, leaf: L, next: &[u8], sink: &mut impl Sink<L>) {
+        if !next.is_empty() && self.high.take().is_some() {
+            let lone = char::REPLACEMENT_CHARACTER;
+            sink.text(leaf, lone.encode_utf8(&mut [0; 4]).as_bytes(), false);
+        }
+    }
+
     /// Takes the last run of a string.
     fn end_text(&mut self, part: Part, text: &[u8], sink: &mut impl Sink<L>) {
         let Take::Keep(limit) = part.take else {
             if let (Take::Measure, Some(leaf)) = (part.take, self.leaf()) {
-                sink.text(leaf, text.len() as u64, true);
+                self.tell_lone_half(leaf, b"\"", sink);
+                sink.text(leaf, text, true);
             }
             self.state = if part.key { State::Colon } else { self.after() };
             return;
@@ -182,14 +190,5 @@ fn unescape(byte: u8) -> Option<u8> {
         b'r' => Some(b'\r'),
         b't' => Some(b'\t'),
         _ => None,
-    }
-}
-
-/// UTF-8 bytes of one UTF-16 code unit. Each half of a surrogate pair counts as half of the pair's four bytes.
-fn utf8_len(unit: u16) -> u64 {
-    match unit {
-        0..=0x7F => 1,
-        0x80..=0x7FF | 0xD800..=0xDFFF => 2,
-        _ => 3,
     }
 }

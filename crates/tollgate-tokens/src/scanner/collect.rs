@@ -231,9 +231,9 @@ impl Collector {
 }
 
 impl Sink<Leaf> for Collector {
-    fn text(&mut self, leaf: Leaf, bytes: u64, _last: bool) {
+    fn text(&mut self, leaf: Leaf, text: &[u8], _last: bool) {
         if let Leaf::Text = leaf {
-            self.text_bytes = self.text_bytes.saturating_add(bytes);
+            self.text_bytes = self.text_bytes.saturating_add(text.len() as u64);
         }
     }
 
