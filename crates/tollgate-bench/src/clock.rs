@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cpu_time::ThreadTime;
+use cpu_time::{ProcessTime, ThreadTime};
 
 /// Wall time since it was started.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +42,13 @@ pub fn wall(work: impl FnOnce()) -> f64 {
 /// Nanoseconds of CPU time that `work` takes on this thread. Other programs disturb it less than wall time.
 pub fn cpu(work: impl FnOnce()) -> f64 {
     let start = ThreadTime::now();
+    work();
+    nanos(start.elapsed())
+}
+
+/// Nanoseconds of CPU time that `work` takes on all threads of this program: a limiter may keep one of its own.
+pub fn process_cpu(work: impl FnOnce()) -> f64 {
+    let start = ProcessTime::now();
     work();
     nanos(start.elapsed())
 }

@@ -10,6 +10,6 @@ mod report;
 mod samples;
 
 pub use allocation_counter::{AllocationInfo, measure as count_allocations};
-pub use clock::{Stopwatch, cpu, wall};
+pub use clock::{Stopwatch, cpu, process_cpu, wall};
 pub use report::{Goal, Options, Report};
 pub use samples::{Ratio, Samples, interleave};

@@ -132,8 +132,8 @@ impl Report {
         let (low, high) = ratio.middle_half;
         println!(
             "{what:<44} {:>12} {:>12} {:>8.3}  {:<15} {:>8}",
-            format!("{} ns", short(ours.median())),
-            format!("{} ns", short(theirs.median())),
+            span(ours.median()),
+            span(theirs.median()),
             ratio.value,
             format!("{low:.3}..{high:.3}"),
             judge(ratio.value, goal)
@@ -164,6 +164,15 @@ fn number(value: f64) -> Value {
         Value::Number(Number::from(rounded as i64))
     } else {
         Number::from_f64(rounded).map_or(Value::Null, Value::Number)
+    }
+}
+
+/// Nanoseconds, in the unit that keeps them short.
+fn span(nanos: f64) -> String {
+    match nanos {
+        nanos if nanos < 1e4 => format!("{} ns", short(nanos)),
+        nanos if nanos < 1e7 => format!("{:.1} us", nanos / 1e3),
+        nanos => format!("{:.1} ms", nanos / 1e6),
     }
 }
 

@@ -5,6 +5,9 @@
 
 mod gate;
 mod ledger;
+mod partitions;
+mod starvation;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -21,6 +24,9 @@ fn main() -> ExitCode {
     let mut report = Report::new("limits", options);
     report.group("ledger", ledger::run);
     report.group("gate", gate::run);
+    report.group("waiting", waiting::run);
+    report.group("starvation", starvation::run);
+    report.group("partitions", partitions::run);
     report.finish();
     ExitCode::SUCCESS
 }
