@@ -104,9 +104,9 @@ impl Acquire {
                 Err(obstacle) => obstacle,
             };
             due = obstacle.due();
-            match obstacle.into_wait() {
+            match obstacle.into_wait(now) {
                 Ok(wait) => Some(wait),
-                Err(binding) => return refuse(AcquireError::never_fits(binding, now)),
+                Err(error) => return refuse(error),
             }
         };
         let until = wait.as_ref().map_or(Some(now), |wait| wait.until);

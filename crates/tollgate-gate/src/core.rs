@@ -47,6 +47,7 @@ pub(crate) enum Obstacle {
         binding: Binding,
         until: Option<Tick>,
     },
+    Spent(Wait),
     NeverFits(Binding),
 }
 
@@ -97,6 +98,7 @@ impl Core {
         match self.ledger.reserve(now, lane, amounts) {
             Decision::Granted(reservation) => Ok(reservation),
             Decision::Wait(wait) => Err(Obstacle::Wait(wait)),
+            Decision::Spent(wait) => Err(Obstacle::Spent(wait)),
             Decision::NeverFits(binding) => Err(Obstacle::NeverFits(binding)),
         }
     }
@@ -227,6 +229,7 @@ impl Core {
                     earliest = min_some(earliest, wait.until);
                     continue;
                 }
+                Decision::Spent(wait) => Err(AcquireError::spent(wait, now)),
                 Decision::NeverFits(binding) => Err(AcquireError::never_fits(binding, now)),
             };
             wakes.wakers.extend(self.queue.answer(place, answer));
@@ -273,6 +276,7 @@ impl Core {
         match self.ledger.check(now, lane, amounts) {
             Check::Fits => self.ahead(now, lane, ticket),
             Check::Wait(wait) => Some(Obstacle::Wait(wait)),
+            Check::Spent(wait) => Some(Obstacle::Spent(wait)),
             Check::NeverFits(binding) => Some(Obstacle::NeverFits(binding)),
         }
     }
@@ -289,7 +293,7 @@ impl Core {
                 Some(told) => Some(told.wait),
                 None => self
                     .outlook(now, lane, &amounts, place.ticket)
-                    .and_then(|obstacle| obstacle.into_wait().ok()),
+                    .and_then(|obstacle| obstacle.into_wait(now).ok()),
             };
             let answer = Err(AcquireError::deadline(wait, now));
             wakes.wakers.extend(self.queue.answer(place, answer));
@@ -358,19 +362,20 @@ impl Obstacle {
         match self {
             Self::Wait(wait) => wait.until,
             Self::Behind { until, .. } => *until,
-            Self::NeverFits(_) => None,
+            Self::Spent(_) | Self::NeverFits(_) => None,
         }
     }
 
-    /// What the call waits for, or the policy that it never fits.
-    pub(crate) fn into_wait(self) -> Result<Wait, Binding> {
+    /// What the call waits for, or why it must not.
+    pub(crate) fn into_wait(self, now: Tick) -> Result<Wait, AcquireError> {
         match self {
             Self::Wait(wait) => Ok(wait),
             Self::Behind { binding, .. } => Ok(Wait {
                 binding,
                 until: None,
             }),
-            Self::NeverFits(binding) => Err(binding),
+            Self::Spent(wait) => Err(AcquireError::spent(wait, now)),
+            Self::NeverFits(binding) => Err(AcquireError::never_fits(binding, now)),
         }
     }
 }

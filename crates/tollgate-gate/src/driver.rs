@@ -120,6 +120,9 @@ async fn pump_store(guard: &mut Guard, store: &dyn Store) -> Option<Option<Tick>
                 }),
             ),
             Ok(StoreDecision::Wait(wait)) => tell(&inner, place, wait, settlements),
+            Ok(StoreDecision::Spent(wait)) => {
+                hand_over(&inner, place, Err(AcquireError::spent(wait, now)));
+            }
             Ok(StoreDecision::NeverFits(binding)) => {
                 let error = AcquireError::never_fits(binding, now);
                 hand_over(&inner, place, Err(error));

@@ -17,6 +17,7 @@ pub struct AcquireError {
 #[derive(Clone, Debug)]
 enum Kind {
     NeverFits(Binding),
+    Spent(Wait),
     NotNow(Wait),
     Behind(Binding),
     Deadline(Option<Wait>),
@@ -29,6 +30,13 @@ impl AcquireError {
     pub(crate) const fn never_fits(binding: Binding, at: Tick) -> Self {
         Self {
             kind: Kind::NeverFits(binding),
+            at,
+        }
+    }
+
+    pub(crate) const fn spent(wait: Wait, at: Tick) -> Self {
+        Self {
+            kind: Kind::Spent(wait),
             at,
         }
     }
@@ -80,6 +88,7 @@ impl AcquireError {
     pub const fn refusal(&self) -> Refusal {
         match self.kind {
             Kind::NeverFits(_) => Refusal::NeverFits,
+            Kind::Spent(_) => Refusal::Spent,
             Kind::NotNow(_) | Kind::Behind(_) | Kind::Unasked => Refusal::NotNow,
             Kind::Deadline(_) => Refusal::Deadline,
             Kind::QueueFull(_) => Refusal::QueueFull,
@@ -93,22 +102,31 @@ impl AcquireError {
         matches!(self.kind, Kind::NeverFits(_))
     }
 
+    /// Whether a budget is spent: a policy that refuses calls instead of letting them wait ([`tollgate_limits::Policy::refusing`]).
+    /// [`AcquireError::binding`] says which, what was spent and of how much; [`AcquireError::retry_at`] when it starts again.
+    #[must_use]
+    pub const fn is_spent(&self) -> bool {
+        matches!(self.kind, Kind::Spent(_))
+    }
+
     /// The policy in the way, unless the queue or the store was.
     #[must_use]
     pub const fn binding(&self) -> Option<&Binding> {
         match &self.kind {
             Kind::NeverFits(binding) | Kind::Behind(binding) => Some(binding),
-            Kind::NotNow(wait) | Kind::Deadline(Some(wait)) => Some(&wait.binding),
+            Kind::Spent(wait) | Kind::NotNow(wait) | Kind::Deadline(Some(wait)) => {
+                Some(&wait.binding)
+            }
             Kind::Deadline(None) | Kind::QueueFull(_) | Kind::Unasked | Kind::Store(_) => None,
         }
     }
 
     /// The earliest instant at which the call could have been admitted, if that is known: not for calls that never fit, wait
-    /// behind others, or wait for calls in flight.
+    /// behind others, or wait for calls in flight, nor for a spent budget that never starts again.
     #[must_use]
     pub const fn retry_at(&self) -> Option<Tick> {
         match &self.kind {
-            Kind::NotNow(wait) | Kind::Deadline(Some(wait)) => wait.until,
+            Kind::Spent(wait) | Kind::NotNow(wait) | Kind::Deadline(Some(wait)) => wait.until,
             _ => None,
         }
     }
@@ -124,6 +142,26 @@ impl fmt::Display for AcquireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::NeverFits(binding) => write!(f, "{binding}: it can never be admitted"),
+            Kind::Spent(wait) => {
+                let Binding {
+                    policy,
+                    unit,
+                    needed,
+                    used,
+                    capacity,
+                    ..
+                } = &wait.binding;
+                let [needed, used, capacity] =
+                    [needed, used, capacity].map(|units| unit.number(*units));
+                write!(
+                    f,
+                    "budget `{policy}` is spent: {used} of {capacity:#}, and the call is expected to take {needed}"
+                )?;
+                return match self.retry_after() {
+                    Some(span) => write!(f, "; it starts again in {span:.0?}"),
+                    None => f.write_str("; it never starts again, so raise it or drop it"),
+                };
+            }
             Kind::NotNow(wait) => write!(f, "{}", wait.binding),
             Kind::Behind(binding) => {
                 write!(f, "{binding}, and calls that came earlier wait for it")

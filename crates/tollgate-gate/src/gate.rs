@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tollgate_limits::{Amounts, Check, Labels, News, Plan, Settlement, Status, Tick, Unit};
+use tollgate_limits::{Amounts, Check, Labels, News, Plan, Settlement, Status, Tick, Unit, Wait};
 
 use crate::{
     Acquire, AcquireError, Call, Event, GateBuilder, Permit, Recorder, Source, Store,
@@ -158,6 +158,21 @@ impl Gate {
         self.record(&Event::Paused { labels, unit, span });
     }
 
+    /// Charges what calls of an earlier run used `at`, such as those in a journal, so that budgets outlive the program: each policy
+    /// that applies to such calls counts `used` if `at` lies in its present window.
+    ///
+    /// Book in the order of time, before the first call; see [`tollgate_limits::Ledger::book`]. A gate with a store does nothing: the
+    /// store remembers by itself.
+    pub fn book(&self, labels: &Labels, used: &Amounts, at: Tick) {
+        if self.inner.store.is_none() {
+            let now = self.now();
+            self.change(now, |core| {
+                let lane = core.ledger.lane(labels);
+                core.ledger.book(at.min(now), lane, used);
+            });
+        }
+    }
+
     pub(crate) fn adopt(&self, held: &Held, labels: &Labels, news: &News) {
         let now = self.now();
         match (held, &self.inner.store) {
@@ -290,6 +305,7 @@ impl Gate {
         let reservation = entered.map_err(|obstacle| match obstacle {
             Obstacle::Wait(wait) => AcquireError::not_now(wait, now),
             Obstacle::Behind { binding, .. } => AcquireError::behind(binding, now),
+            Obstacle::Spent(wait) => AcquireError::spent(wait, now),
             Obstacle::NeverFits(binding) => AcquireError::never_fits(binding, now),
         })?;
         let held = Held::Local(reservation);
@@ -331,10 +347,15 @@ impl Gate {
             core.outlook(now, lane, &call.amounts.now(), ticket)
         };
         self.inner.wake(wakes);
-        match obstacle.map(Obstacle::into_wait) {
+        match obstacle {
             None => Check::Fits,
-            Some(Ok(wait)) => Check::Wait(wait),
-            Some(Err(binding)) => Check::NeverFits(binding),
+            Some(Obstacle::Wait(wait)) => Check::Wait(wait),
+            Some(Obstacle::Behind { binding, .. }) => Check::Wait(Wait {
+                binding,
+                until: None,
+            }),
+            Some(Obstacle::Spent(wait)) => Check::Spent(wait),
+            Some(Obstacle::NeverFits(binding)) => Check::NeverFits(binding),
         }
     }
 }

@@ -27,6 +27,6 @@ pub use queue::{Priority, Ticket};
 pub use record::{Event, Finished, Recorder, Refusal, Settled, Source, Tokens};
 pub use store::{Store, StoreDecision, StoreError};
 pub use tollgate_limits::{
-    Amounts, Anchor, Binding, Booking, Calendar, Check, Labels, News, Plan, Policy, Quota,
-    QuotaError, Settlement, Shape, Status, Tick, Unit, Wait,
+    Amounts, Anchor, Binding, Booking, Calendar, Check, Counting, Labels, News, Plan, Policy,
+    Quota, QuotaError, Settlement, Shape, Status, Tick, Unit, Wait,
 };

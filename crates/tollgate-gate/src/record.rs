@@ -166,6 +166,8 @@ pub struct Tokens {
 pub enum Refusal {
     /// It needs more than a policy can ever grant.
     NeverFits,
+    /// A budget is spent: a policy that refuses calls instead of letting them wait.
+    Spent,
     /// It has no room now and the caller would not wait.
     NotNow,
     /// It cannot be admitted before its deadline.
@@ -182,6 +184,7 @@ impl Refusal {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NeverFits => "never_fits",
+            Self::Spent => "spent",
             Self::NotNow => "not_now",
             Self::Deadline => "deadline",
             Self::QueueFull => "queue_full",

@@ -62,6 +62,8 @@ pub enum StoreDecision {
     /// Not charged; ask again at `wait.until`, which is in the gate's time. If that is `None`, the gate asks after its next
     /// settlement, and at least every 250 ms, since it does not hear of settlements elsewhere.
     Wait(Wait),
+    /// Not charged; a policy that does not let calls wait is spent until `wait.until`, or for ever.
+    Spent(Wait),
     /// Not charged; it needs more than a policy can ever grant.
     NeverFits(Binding),
 }

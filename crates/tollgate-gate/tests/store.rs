@@ -76,6 +76,7 @@ impl Store for Shared {
                 StoreDecision::Granted(id)
             }
             Decision::Wait(wait) => StoreDecision::Wait(wait),
+            Decision::Spent(wait) => StoreDecision::Spent(wait),
             Decision::NeverFits(binding) => StoreDecision::NeverFits(binding),
         };
         sleep(self.delay).await;

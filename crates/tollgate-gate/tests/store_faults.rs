@@ -153,6 +153,7 @@ async fn a_store_whose_clock_is_ahead_is_not_asked_in_a_busy_loop() {
                 policy: "tpm".into(),
                 unit: Unit::TotalTokens,
                 needed: 1,
+                used: 0,
                 remaining: 0,
                 capacity: 100,
                 paused_until: None,

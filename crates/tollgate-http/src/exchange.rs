@@ -155,7 +155,7 @@ impl Exchange {
                 .binding
                 .paused_until
                 .is_some_and(|until| until >= since.plus(delay)),
-            Check::Fits | Check::NeverFits(_) => false,
+            Check::Fits | Check::Spent(_) | Check::NeverFits(_) => false,
         };
         if !held_back {
             tokio::time::sleep(delay).await;

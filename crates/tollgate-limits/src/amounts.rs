@@ -45,6 +45,43 @@ impl Unit {
     }
 }
 
+impl Unit {
+    /// So many units as people read them: money in dollars.
+    #[must_use]
+    pub const fn number(self, units: u64) -> Number {
+        Number { unit: self, units }
+    }
+}
+
+/// A number of units as people read it, by [`Unit::number`]; `{:#}` adds the unit's name where the number alone does not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number {
+    unit: Unit,
+    units: u64,
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.unit != Unit::Cost {
+            return if f.alternate() {
+                write!(f, "{} {}", self.units, self.unit)
+            } else {
+                write!(f, "{}", self.units)
+            };
+        }
+        let (dollars, mut decimals) = (self.units / NANOS, self.units % NANOS);
+        let mut width = 9;
+        while width > 2 && decimals.is_multiple_of(10) {
+            decimals /= 10;
+            width -= 1;
+        }
+        write!(f, "${dollars}.{decimals:0width$}")
+    }
+}
+
+/// Nano-dollars to a dollar.
+const NANOS: u64 = 1_000_000_000;
+
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -53,24 +90,57 @@ impl fmt::Display for Unit {
 
 /// How much of each unit one call takes: an estimate before it is sent, the usage afterwards.
 ///
-/// Each amount is charged as it stands against quotas of its unit, so a driver whose provider weights or excludes tokens
-/// (cache reads, output burn-down) sets the charged amounts here, and the total need not be the sum of input and output.
-/// Concurrency is always one. Zero takes nothing from that unit's quotas, but still needs them not to be paused.
+/// Beside the units stand what policies may count differently ([`crate::Counting`]): tokens read from a cache, an output cap, a
+/// request that failed. Concurrency is always one. Zero takes nothing from that unit's quotas, but still needs them not to be
+/// paused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Amounts {
     by_unit: [u64; 5],
+    // The part of the input that was read from the provider's cache.
+    pub(crate) cache_read: u64,
+    // What the output may come to beyond what is expected.
+    pub(crate) output_above: u64,
+    // The part of the requests that the provider answered with an error before doing work.
+    pub(crate) failed: u64,
 }
 
 impl Amounts {
     /// Nothing of any unit.
-    pub const ZERO: Self = Self { by_unit: [0; 5] };
+    pub const ZERO: Self = Self {
+        by_unit: [0; 5],
+        cache_read: 0,
+        output_above: 0,
+        failed: 0,
+    };
 
     /// One request with `input` and `output` tokens; the total is their sum, saturating.
     #[must_use]
     pub const fn call(input: u64, output: u64) -> Self {
         Self {
             by_unit: [1, input, output, input.saturating_add(output), 0],
+            ..Self::ZERO
         }
+    }
+
+    /// The same amounts, of whose input `tokens` were read from the provider's cache.
+    #[must_use]
+    pub const fn cache_read(mut self, tokens: u64) -> Self {
+        self.cache_read = tokens;
+        self
+    }
+
+    /// The same amounts, whose output may come to as much as `tokens`. A cap below the output changes nothing.
+    #[must_use]
+    pub const fn output_cap(mut self, tokens: u64) -> Self {
+        self.output_above = tokens.saturating_sub(self.by_unit[2]);
+        self
+    }
+
+    /// The same amounts, of a call that the provider answered with an error before doing work.
+    #[must_use]
+    pub const fn failed(mut self) -> Self {
+        self.failed = self.by_unit[0];
+        self
     }
 
     /// The same amounts with `unit` set to `amount`. Setting [`Unit::Concurrency`] changes nothing: it is always one.
@@ -98,5 +168,29 @@ impl Amounts {
             Unit::Cost => self.by_unit[4],
             Unit::Concurrency => 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::format;
+    use std::string::ToString as _;
+
+    use super::*;
+
+    #[test]
+    fn money_is_shown_in_dollars_with_two_to_nine_decimals() {
+        let check = |nanos: u64, expected: &str| {
+            assert_eq!(Unit::Cost.number(nanos).to_string(), expected);
+        };
+        check(0, "$0.00");
+        check(25_000_000_000, "$25.00");
+        check(1, "$0.000000001");
+        check(10_370_500_000, "$10.3705");
+        assert_eq!(Unit::TotalTokens.number(1_200).to_string(), "1200");
+        let with_units =
+            [Unit::Cost, Unit::TotalTokens].map(|unit| format!("{:#}", unit.number(5)));
+        assert_eq!(with_units, ["$0.000000005", "5 tokens"]);
     }
 }

@@ -12,6 +12,9 @@ pub enum Decision {
     Granted(Reservation),
     /// Nothing has been charged; some policy has no room now.
     Wait(Wait),
+    /// Nothing has been charged; a policy that refuses calls once it is spent ([`crate::Policy::refusing`]) has no room until the
+    /// instant named, when its next window starts; `None`: for ever.
+    Spent(Wait),
     /// Nothing has been charged; the call needs more than a policy can ever grant.
     NeverFits(Binding),
 }
@@ -47,6 +50,8 @@ pub struct Binding {
     pub unit: Unit,
     /// Units that the call needs.
     pub needed: u64,
+    /// Units used, without those reserved for calls in flight; above the capacity when in debt.
+    pub used: u64,
     /// Units that could be granted now; less than `needed`, unless a 429 holds the policy back. Zero near a fixed window's
     /// boundary, however little has been used.
     pub remaining: u64,
@@ -61,25 +66,25 @@ impl fmt::Display for Binding {
         let Self {
             policy,
             unit,
-            needed,
-            remaining,
-            capacity,
             paused_until,
+            ..
         } = self;
-        if needed > capacity {
+        let [needed, remaining, capacity] =
+            [self.needed, self.remaining, self.capacity].map(|units| unit.number(units));
+        if self.needed > self.capacity {
             write!(
                 f,
-                "call needs {needed} {unit}, but policy `{policy}` can grant at most {capacity}"
+                "call needs {needed:#}, but policy `{policy}` can grant at most {capacity}"
             )
         } else if paused_until.is_some() {
             write!(
                 f,
-                "policy `{policy}` is paused by the provider; call needs {needed} {unit}"
+                "policy `{policy}` is paused by the provider; call needs {needed:#}"
             )
         } else {
             write!(
                 f,
-                "call needs {needed} {unit}, policy `{policy}` has {remaining} of {capacity} left"
+                "call needs {needed:#}, policy `{policy}` has {remaining} of {capacity} left"
             )
         }
     }

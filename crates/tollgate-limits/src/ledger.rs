@@ -170,6 +170,7 @@ impl Ledger {
         match self.check(now, lane, amounts) {
             Check::Fits => {}
             Check::Wait(wait) => return Decision::Wait(wait),
+            Check::Spent(wait) => return Decision::Spent(wait),
             Check::NeverFits(binding) => return Decision::NeverFits(binding),
         }
         let seq = self.next_seq;
@@ -182,7 +183,8 @@ impl Ledger {
         });
         for &m in &self.lanes[lane.index as usize] {
             let meter = &mut self.meters[m as usize];
-            meter.reserve(now, seq, amounts.get(meter.unit));
+            let units = meter.units(amounts);
+            meter.reserve(now, seq, units);
             marks.push(meter.mark());
         }
         self.check_invariants();
@@ -200,7 +202,7 @@ impl Ledger {
         for &m in &self.lanes[lane.index as usize] {
             let meter = &mut self.meters[m as usize];
             meter.advance(now);
-            let units = amounts.get(meter.unit);
+            let units = meter.units(amounts);
             if units > meter.capacity() {
                 return Check::NeverFits(self.explain(now, m, units));
             }
@@ -214,6 +216,9 @@ impl Ledger {
         let Some((m, units)) = binding else {
             return Check::Fits;
         };
+        if let Some(wait) = self.spent(now, lane, amounts) {
+            return Check::Spent(wait);
+        }
         Check::Wait(Wait {
             binding: self.explain(now, m, units),
             until: until.and_then(|at| self.all_fit_from(at, lane, amounts)),
@@ -236,7 +241,7 @@ impl Ledger {
         for &m in &self.lanes[lane.index as usize] {
             let meter = &mut self.meters[m as usize];
             meter.advance(now);
-            let fit = meter.fit(now, amounts.get(meter.unit));
+            let fit = meter.fit(now, meter.units(amounts));
             if fit != Some(now) {
                 each(m, fit);
             }
@@ -262,7 +267,8 @@ impl Ledger {
         let open = self.open.close(reservation);
         for &m in &self.lanes[open.lane.index as usize] {
             let meter = &mut self.meters[m as usize];
-            meter.settle(now, open.as_counted_in(meter.unit), used.get(meter.unit));
+            let (opened, used) = (open.as_counted_in(meter), meter.units(used));
+            meter.settle(now, opened, used);
         }
         let settlement = Settlement {
             reserved: open.amounts,
@@ -281,7 +287,25 @@ impl Ledger {
         let open = self.open.close(reservation);
         for &m in &self.lanes[open.lane.index as usize] {
             let meter = &mut self.meters[m as usize];
-            meter.release(now, open.as_counted_in(meter.unit));
+            let opened = open.as_counted_in(meter);
+            meter.release(now, opened);
+        }
+        self.check_invariants();
+    }
+
+    /// Charges the lane's policies with what calls of an earlier run used `at`: each counts it if `at` lies in its present window.
+    ///
+    /// Book in the order of time, before the first call, and every shape counts as if the calls had run through it. What is booked
+    /// later than something younger is counted as if it had been used when the youngest was, which is against the caller.
+    ///
+    /// # Panics
+    /// If the lane belongs to another ledger.
+    pub fn book(&mut self, at: Tick, lane: Lane, used: &Amounts) {
+        let now = self.forward(at);
+        for &m in &self.lanes[lane.index as usize] {
+            let meter = &mut self.meters[m as usize];
+            let units = meter.units(used);
+            meter.book_past(at, now, units);
         }
         self.check_invariants();
     }
@@ -375,7 +399,7 @@ impl Ledger {
             let before = at;
             for &m in &self.lanes[lane.index as usize] {
                 let meter = &self.meters[m as usize];
-                at = meter.fit(at, amounts.get(meter.unit))?;
+                at = meter.fit(at, meter.units(amounts))?;
             }
             if at == before {
                 break;
@@ -436,6 +460,8 @@ pub enum Check {
     Fits,
     /// It would have to wait.
     Wait(Wait),
+    /// A policy that does not let calls wait is spent, until then.
+    Spent(Wait),
     /// It needs more than a policy can ever grant.
     NeverFits(Binding),
 }

@@ -9,7 +9,7 @@
 //! | kind | methods | what they do |
 //! | --- | --- | --- |
 //! | resolve | [`Ledger::lane`] | find the policies of a call by its [`Labels`], once |
-//! | spend | [`Ledger::reserve`], [`Ledger::settle`], [`Ledger::release`] | charge every policy or none; replace the estimate by the usage |
+//! | spend | [`Ledger::reserve`], [`Ledger::settle`], [`Ledger::release`], [`Ledger::book`] | charge every policy or none; replace the estimate by the usage; charge what an earlier run used |
 //! | hear | [`Ledger::adopt`], [`Ledger::pause`] | take over what the provider says; it only ever tightens |
 //! | look | [`Ledger::check`], [`Ledger::snapshot`], [`Ledger::open_reservations`] | change nothing |
 //!
@@ -43,6 +43,7 @@ extern crate alloc;
 
 mod amounts;
 mod bucket;
+mod counting;
 mod decision;
 mod layers;
 mod ledger;
@@ -54,7 +55,8 @@ mod sliding;
 mod tick;
 mod window;
 
-pub use amounts::{Amounts, Unit};
+pub use amounts::{Amounts, Number, Unit};
+pub use counting::Counting;
 pub use decision::{Binding, Decision, Reservation, Settlement, Wait};
 pub use ledger::{Check, Lane, Ledger, News, Status};
 pub use policy::{Booking, Labels, Plan, Policy};

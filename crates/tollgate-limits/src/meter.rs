@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::{
-    Booking, Policy, Shape, Tick, Unit,
+    Amounts, Booking, Counting, Policy, Shape, Tick, Unit,
     bucket::{Bucket, Rate},
     decision::Binding,
     sliding::{Sliding, Span},
@@ -17,6 +17,8 @@ pub(crate) struct Meter {
     pub(crate) partition: Vec<Arc<str>>,
     pub(crate) unit: Unit,
     booking: Booking,
+    counting: Counting,
+    refuses: bool,
     state: State,
     // Units of open reservations that are booked on completion; calls in flight for slots.
     held: u64,
@@ -89,6 +91,8 @@ impl Meter {
             partition,
             unit: quota.unit(),
             booking: policy.booking,
+            counting: policy.counting,
+            refuses: policy.refuses,
             state,
             held: 0,
             paused_until: Tick::ZERO,
@@ -98,6 +102,16 @@ impl Meter {
             foreign: 0,
             news_sent: Tick::ZERO,
         }
+    }
+
+    /// The units that a call takes here.
+    pub(crate) const fn units(&self, amounts: &Amounts) -> u64 {
+        self.counting.units(self.unit, amounts)
+    }
+
+    /// Whether it refuses a call of so many units because they are spent: no settlement of a call in flight can make room.
+    pub(crate) fn is_spent(&self, units: u64) -> bool {
+        self.refuses && units > 0 && self.used().saturating_add(units) > self.capacity()
     }
 
     /// The most that one call can ever take.
@@ -186,6 +200,20 @@ impl Meter {
         }
     }
 
+    /// Charges what was used `at`, up to `now`, by calls that were not reserved here.
+    pub(crate) fn book_past(&mut self, at: Tick, now: Tick, units: u64) {
+        self.advance(now);
+        let is_over = match &self.state {
+            State::Window(frame, window) => window.starts_after(at, now, frame),
+            State::Sliding(span, _) => span.free_at(at).is_some_and(|free| free <= now),
+            State::Bucket(..) => false,
+            State::Slots(_) => true,
+        };
+        if !is_over {
+            self.charge(now, units, None);
+        }
+    }
+
     /// Blocks grants until `until`; an earlier pause is never shortened. Afterwards grants are paced for one window.
     pub(crate) fn pause(&mut self, until: Tick) {
         if matches!(self.state, State::Slots(_)) || until <= self.paused_until {
@@ -248,6 +276,7 @@ impl Meter {
             policy: name.clone(),
             unit: self.unit,
             needed: units,
+            used: self.used(),
             remaining: self.room(now),
             capacity: self.capacity(),
             paused_until: Some(self.held_back_until()).filter(|&until| until > now),

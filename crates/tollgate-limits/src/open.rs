@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 
 use crate::{
-    Amounts, Reservation, Tick, Unit,
+    Amounts, Reservation, Tick,
     ledger::Lane,
-    meter::{Mark, Opened},
+    meter::{Mark, Meter, Opened},
 };
 
 /// Slots and their mark vectors are used again, so that a steady state allocates nothing.
@@ -26,11 +26,11 @@ pub(crate) struct Open {
 }
 
 impl Open {
-    pub(crate) fn as_counted_in(&self, unit: Unit) -> Opened {
+    pub(crate) fn as_counted_in(&self, meter: &Meter) -> Opened {
         Opened {
             seq: self.seq,
             at: self.at,
-            units: self.amounts.get(unit),
+            units: meter.units(&self.amounts),
         }
     }
 }

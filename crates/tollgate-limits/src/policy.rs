@@ -3,7 +3,7 @@
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::time::Duration;
 
-use crate::{Quota, QuotaError, Shape, tick::nanos};
+use crate::{Counting, Quota, QuotaError, Shape, tick::nanos};
 
 /// When the provider books a call against the quota, and whether it gives back what was not used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -26,6 +26,8 @@ pub struct Policy {
     pub(crate) quota: Quota,
     pub(crate) margin: u64,
     pub(crate) booking: Booking,
+    pub(crate) counting: Counting,
+    pub(crate) refuses: bool,
     pub(crate) matches: Vec<Match>,
     pub(crate) partition: Vec<Arc<str>>,
 }
@@ -50,6 +52,8 @@ impl Policy {
             quota,
             margin,
             booking: Booking::Arrival,
+            counting: Counting::PLAIN,
+            refuses: false,
             matches: Vec::new(),
             partition: Vec::new(),
         }
@@ -84,6 +88,21 @@ impl Policy {
         self
     }
 
+    /// How it counts what a call takes.
+    #[must_use]
+    pub const fn counting(mut self, counting: Counting) -> Self {
+        self.counting = counting;
+        self
+    }
+
+    /// Refuses calls once the quota is spent, instead of letting them wait for the next window: what a budget does. A call still
+    /// waits where only calls in flight stand in its way, since they may use less than was reserved for them.
+    #[must_use]
+    pub const fn refusing(mut self) -> Self {
+        self.refuses = true;
+        self
+    }
+
     /// How far arrival times may drift apart on the way to the provider. Zero trusts every instant to the nanosecond.
     /// Saturated calls lose about `margin / window` of the quota to it.
     ///
@@ -113,6 +132,17 @@ impl Policy {
     #[must_use]
     pub const fn booked(&self) -> Booking {
         self.booking
+    }
+
+    /// How it counts what a call takes.
+    pub const fn counted(&self) -> Counting {
+        self.counting
+    }
+
+    /// Whether it refuses calls once the quota is spent.
+    #[must_use]
+    pub const fn is_refusing(&self) -> bool {
+        self.refuses
     }
 
     /// Whether it applies to a call with these labels.

@@ -109,7 +109,7 @@ impl Sliding {
 
 impl Span {
     /// When a charge ages out; `None` if that is after the end of time.
-    fn free_at(&self, charged: Tick) -> Option<Tick> {
+    pub(crate) fn free_at(&self, charged: Tick) -> Option<Tick> {
         charged
             .checked_plus_nanos(self.window)?
             .checked_plus_nanos(self.margin)

@@ -113,6 +113,13 @@ impl Window {
         }
     }
 
+    /// Whether what happened `at` belongs to a window before the one of `now`.
+    pub(crate) fn starts_after(&self, at: Tick, now: Tick, frame: &Frame) -> bool {
+        self.count
+            .bounds_at(now, frame)
+            .is_some_and(|bounds| at < bounds.start)
+    }
+
     /// Charges `units`; a reservation's can be withdrawn later, a forced booking's cannot.
     pub(crate) fn charge(&mut self, now: Tick, units: u64, reserved: bool, frame: &Frame) {
         if units == 0 {

@@ -27,7 +27,7 @@ fn the_latest_fit_of_the_lanes_meters_is_the_instant_that_a_check_names() {
     let fits: Vec<_> = meters
         .iter()
         .map(|&meter| {
-            let units = amounts.get(ledger.unit_of(meter));
+            let units = ledger.units_of(meter, &amounts);
             ledger.fit(now, meter, units)
         })
         .collect();

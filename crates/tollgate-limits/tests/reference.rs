@@ -171,6 +171,7 @@ impl World {
                 });
             }
             Decision::Wait(wait) => prop_assert_eq!(Check::Wait(wait), want),
+            Decision::Spent(wait) => prop_assert_eq!(Check::Spent(wait), want),
             Decision::NeverFits(binding) => prop_assert_eq!(Check::NeverFits(binding), want),
         }
         Ok(())
@@ -193,6 +194,7 @@ impl World {
             policy: name(*rule).into(),
             unit: history.spec.unit,
             needed: *needed,
+            used: history.used(now),
             remaining: (0..=history.capacity())
                 .rev()
                 .find(|n| history.has_room(now, *n))

@@ -1,15 +1,15 @@
 //! Questions about one meter, for a driver that keeps a queue at each.
 
-use crate::{Amounts, Binding, Lane, Ledger, Tick, Unit};
+use crate::{Amounts, Binding, Lane, Ledger, Tick, Wait};
 
 impl Ledger {
-    /// What a meter of [`Ledger::meters_of`] counts.
+    /// The units that a call takes of a meter of [`Ledger::meters_of`], as the policy counts them.
     ///
     /// # Panics
     /// If the meter belongs to another ledger.
     #[must_use]
-    pub fn unit_of(&self, meter: u32) -> Unit {
-        self.meters[meter as usize].unit
+    pub fn units_of(&self, meter: u32, amounts: &Amounts) -> u64 {
+        self.meters[meter as usize].units(amounts)
     }
 
     /// The earliest instant from `now` on at which one meter has room for `units` if nothing else is charged until then; `None` if
@@ -41,9 +41,29 @@ impl Ledger {
     pub fn never_fits(&mut self, now: Tick, lane: Lane, amounts: &Amounts) -> Option<Binding> {
         let too_small = self.meters_of(lane).iter().copied().find(|&m| {
             let meter = &self.meters[m as usize];
-            amounts.get(meter.unit) > meter.capacity()
+            meter.units(amounts) > meter.capacity()
         })?;
-        let units = amounts.get(self.unit_of(too_small));
+        let units = self.units_of(too_small, amounts);
         Some(self.binding(now, too_small, units))
+    }
+
+    /// The first policy of the lane that refuses such a call because it is spent, and when it starts again.
+    ///
+    /// # Panics
+    /// If the lane belongs to another ledger.
+    pub fn spent(&mut self, now: Tick, lane: Lane, amounts: &Amounts) -> Option<Wait> {
+        let now = self.forward(now);
+        let meters = self.lanes[lane.index as usize].iter().copied();
+        let (m, units, until) = meters.into_iter().find_map(|m| {
+            let meter = &mut self.meters[m as usize];
+            meter.advance(now);
+            let units = meter.units(amounts);
+            let until = meter.fit(now, units);
+            (until != Some(now) && meter.is_spent(units)).then_some((m, units, until))
+        })?;
+        Some(Wait {
+            binding: self.explain(now, m, units),
+            until,
+        })
     }
 }

@@ -105,6 +105,7 @@ pub(crate) fn binding() -> Binding {
         policy: "tpm".into(),
         unit: Unit::TotalTokens,
         needed: 600,
+        used: 0,
         remaining: 200,
         capacity: 10_000,
         paused_until: None,
