@@ -9,17 +9,20 @@ use std::process::ExitCode;
 use clap::Parser;
 use recording::Recording;
 use serde_json::{Value, json};
+use tollgate::limits::Unit;
 use tollgate::tokens::{
-    Descriptor, Dialect, Framing, Operation, Scan, ServiceLimit, UsageScanner, Verdict, Warning,
-    describe, service_limits, stream_verdict, verdict,
+    Catalog, Conventions, Descriptor, Dialect, Framing, Operation, PolicySpec, Provider, Scan,
+    ServiceLimit, Usage, UsageScanner, Verdict, Warning, describe, service_limits, stream_verdict,
+    verdict,
 };
 
 /// Prints what Tollgate reads from recorded responses: one JSON line per file.
 ///
-/// `.http` is a whole response with its head; `.json`, `.sse` and `.ndjson` are bodies.
+/// `.http` is a whole response with its head; `.json`, `.sse`, `.ndjson` and `.bin` (an AWS event stream) are bodies.
 #[derive(Debug, Parser)]
 struct Args {
-    /// The wire format or provider: openai, azure-openai, xai, groq, vllm, meta-llama, anthropic, generic, ... Default: guessed.
+    /// The wire format or provider: openai, azure-openai, xai, groq, vllm, meta-llama, anthropic, gemini, cohere, bedrock, ollama,
+    /// generic, ... Default: guessed.
     #[arg(long)]
     dialect: Option<String>,
     /// The recordings.
@@ -46,20 +49,20 @@ fn main() -> ExitCode {
     }
 }
 
-/// Names that may be given although their bodies are not read: their errors and headers are.
-const ERRORS_ONLY: [&str; 5] = ["bedrock", "cohere", "gemini", "ietf", "ollama"];
-
 fn inspect(file: &Path, name: Option<&str>) -> Result<Value, Box<dyn Error>> {
     let recording = Recording::read(file)?;
+    let catalog = Catalog::builtin();
+    let provider = name.and_then(|name| catalog.provider(name));
     let dialect = match name {
         None => Dialect::guess(&recording.body).or_else(|| guess_request(&recording.body)),
-        Some(name) => match Dialect::from_name(name) {
-            None if !ERRORS_ONLY.contains(&name) => {
-                return Err(format!("no dialect or provider is called `{name}`").into());
-            }
-            dialect => dialect,
-        },
+        // A draft for headers that any provider may send.
+        Some("ietf") => None,
+        Some(name) => {
+            let known = Dialect::from_name(name).or(provider.map(|provider| provider.dialect));
+            Some(known.ok_or_else(|| format!("no dialect or provider is called `{name}`"))?)
+        }
     };
+    let conventions = provider.map_or_else(Conventions::default, |p| p.conventions.clone());
     let mut seen = Seen {
         file,
         kind: "response",
@@ -95,32 +98,43 @@ fn inspect(file: &Path, name: Option<&str>) -> Result<Value, Box<dyn Error>> {
         seen.request = Some(request);
         return Ok(seen.line());
     }
-    let mut scan = scan(dialect, &recording);
+    let mut scan = scan(dialect, &conventions, &recording);
     // A provider may speak a second format on other paths, which a recording does not tell.
     if scan.usage.is_none()
         && let Some(other) = Dialect::guess(&recording.body)
     {
-        scan = self::scan(other, &recording);
+        scan = self::scan(other, &conventions, &recording);
     }
-    seen.kind = match (&scan, recording.framing) {
+    // A list is a stream that is sent item by item.
+    let is_list = recording.body.trim_ascii_start().starts_with(b"[");
+    let is_stream = is_list || recording.framing != Framing::Json;
+    seen.kind = match (&scan, is_stream) {
         (
             Scan {
                 counted: Some(_), ..
             },
             _,
         ) => "count",
-        (Scan { error: Some(_), .. }, Framing::Sse | Framing::Ndjson) => "stream-error",
-        (_, Framing::Sse | Framing::Ndjson) => "stream",
+        (Scan { error: Some(_), .. }, true) => "stream-error",
+        (_, true) => "stream",
         _ => "response",
     };
     seen.usage = usage(&scan);
+    if let (Some(found), Some(provider)) = (&scan.usage, provider) {
+        add_charge(&mut seen.usage, found, provider);
+    }
+    // What Ollama read from its cache it does not say, and it leaves out a prompt that was there altogether.
+    if dialect == Dialect::Ollama && scan.usage.is_some_and(|usage| usage.input == 0) {
+        seen.usage["cache_read"] = Value::Null;
+    }
     seen.verdict = scan.error.as_ref().map(stream_verdict);
     seen.warnings.extend(scan.warnings);
     Ok(seen.line())
 }
 
-fn scan(dialect: Dialect, recording: &Recording) -> Scan {
-    let mut scanner = UsageScanner::new(dialect, recording.framing);
+fn scan(dialect: Dialect, conventions: &Conventions, recording: &Recording) -> Scan {
+    let mut scanner = UsageScanner::new(dialect, recording.framing).conventions(conventions);
+    scanner.read_head(&recording.headers);
     scanner.push(&recording.body);
     scanner.finish()
 }
@@ -179,10 +193,25 @@ fn usage(scan: &Scan) -> Value {
         "reasoning": usage.reasoning,
         "total": usage.total(),
     });
+    if let Some(billed) = usage.billed {
+        value["billed_input"] = json!(billed.input);
+        value["billed_output"] = json!(billed.output);
+    }
     if let Some(cost) = usage.cost {
         value["cost_usd"] = json!(cost.nanos() as f64 / 1e9);
     }
     value
+}
+
+/// Adds what the provider's limits per minute on input and on output are charged, where the catalog knows that input from the
+/// cache is free of charge there.
+fn add_charge(value: &mut Value, usage: &Usage, provider: &Provider) {
+    let tiers = provider.tiers.iter().flat_map(|tier| &tier.limits);
+    let is_free = |limit: &PolicySpec| limit.unit == Unit::InputTokens && !limit.cache_reads;
+    if provider.limits.iter().chain(tiers).any(is_free) {
+        value["itpm_cost"] = json!(usage.input - usage.cache_read);
+        value["otpm_cost"] = json!(usage.output);
+    }
 }
 
 struct Seen<'a> {

@@ -36,7 +36,10 @@ impl Recording {
             "json" => body(Framing::Json),
             "sse" => body(Framing::Sse),
             "ndjson" => body(Framing::Ndjson),
-            _ => Err("not a recording: the name must end in .http, .json, .sse or .ndjson".into()),
+            "bin" => body(Framing::EventStream),
+            _ => Err(
+                "not a recording: the name must end in .http, .json, .sse, .ndjson or .bin".into(),
+            ),
         }
     }
 

@@ -94,11 +94,19 @@ impl<B: Body> SettleBody<B> {
             span::warn(&trip.call.span, &Warning::UnreadableEncoding { encoding });
         }
         let readable = trip.call.dialect.filter(|_| encoding.is_none());
-        let scanner = readable.map(|dialect| (dialect, UsageScanner::new(dialect, framing)));
+        let conventions = trip.call.profile.conventions();
+        let scanner = readable.map(|dialect| {
+            let mut scanner = UsageScanner::new(dialect, framing).conventions(&conventions);
+            scanner.read_head(headers);
+            (dialect, scanner)
+        });
+        drop(conventions);
+        // Google streams a list where the caller does not ask for events.
+        let is_list = readable == Some(Dialect::Gemini) && trip.call.descriptor.stream;
         let tail = Tail {
             trip,
             scanner,
-            stream: framing != Framing::Json,
+            stream: framing != Framing::Json || is_list,
         };
         let mut body = Self {
             head: None,
@@ -286,8 +294,8 @@ fn used(
     let passed = scan.text_bytes.div_ceil(3);
     match scan.usage {
         Some(usage) if scan.complete => Some((usage, Source::Reported)),
-        // The first event has the input, and a placeholder for the output; the last one never came.
-        Some(usage) if stream && dialect == Dialect::Anthropic => {
+        // The first event has the input, and a placeholder for the output or what it was by then; the last one never came.
+        Some(usage) if stream && dialect.reports_early() => {
             let output = usage.output.max(passed);
             Some((Usage { output, ..usage }, Source::Estimated))
         }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use http::uri::Authority;
 use tollgate_gate::{Labels, Priority, Tick};
-use tollgate_tokens::{Cost, Descriptor, Dialect, Operation, Price, UnknownPrice, Usage, describe};
+use tollgate_tokens::{
+    Cost, Descriptor, Dialect, Operation, Price, UnknownPrice, Usage, describe_as,
+};
 
 use crate::{
     CallOptions, Exchange, Refused, charge::Expected, error::Limit, profile::Profile, span,
@@ -60,7 +62,12 @@ impl Call {
         options: &CallOptions,
     ) -> Self {
         let (profile, dialect) = exchange.profile(target, options);
-        let mut descriptor = describe(dialect, target.path, body.unwrap_or_default());
+        let mut descriptor = describe_as(
+            dialect,
+            &profile.conventions(),
+            target.path,
+            body.unwrap_or_default(),
+        );
         if let Some(model) = &options.model {
             descriptor.model = Some(model.clone());
         }

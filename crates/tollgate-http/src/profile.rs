@@ -1,8 +1,9 @@
 //! `Profile`: what is known of one provider, and how its calls are charged.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use tollgate_tokens::{Dialect, Model, PolicySpec, Provider};
+use tollgate_tokens::{Conventions, Dialect, Model, PolicySpec, Provider};
 
 use crate::{ChargeRules, Target};
 
@@ -37,6 +38,15 @@ impl Profile {
 
     pub(crate) fn model(&self, name: &str) -> Option<&Model> {
         self.provider.as_ref()?.model(name)
+    }
+
+    /// How it speaks its wire format.
+    pub(crate) fn conventions(&self) -> Cow<'_, Conventions> {
+        self.provider
+            .as_ref()
+            .map_or_else(Cow::default, |provider| {
+                Cow::Borrowed(&provider.conventions)
+            })
     }
 
     /// The wire format of a call to it. On a host that is not its own, such as a proxy's, the path means what it means at home.

@@ -1,14 +1,16 @@
 //! `Descriptor`: what is known of a call before it is sent, read from its path and body.
 
 mod ask;
+mod path;
 
 use std::sync::Arc;
 
 use ask::{Answers, CapSpans};
-pub(crate) use ask::{Ask, cap, hidden, kept, measured, part};
+pub(crate) use ask::{Ask, cap, hidden, kept, measured, open_cap, part};
+use path::Route;
 
 use crate::json::Reader;
-use crate::{Dialect, Warning};
+use crate::{Conventions, Dialect, StreamUsage, Warning};
 
 /// What a call asks the provider to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,7 +49,8 @@ pub struct Descriptor {
     pub dialect: Option<Dialect>,
     /// What is asked of the provider.
     pub operation: Operation,
-    /// The requested model. Where the path names an Azure deployment, that name: Azure's limits are per deployment.
+    /// The requested model. Where the path names it (Gemini, Bedrock), that name; an Azure deployment too: Azure's limits are per
+    /// deployment.
     pub model: Option<Arc<str>>,
     /// The most tokens that the caller lets the provider generate, over all `choices`. `None` when the caller set no cap.
     /// Zero for embeddings and token counting, which generate nothing.
@@ -82,18 +85,30 @@ pub struct Descriptor {
 /// Takes time linear in the body and memory that does not depend on it; only the model's name is copied.
 #[must_use]
 pub fn describe(dialect: Option<Dialect>, path: &str, body: &[u8]) -> Descriptor {
+    describe_as(dialect, &Conventions::default(), path, body)
+}
+
+/// As [`describe`], of a call to a provider whose [`Conventions`] are known.
+#[must_use]
+pub fn describe_as(
+    dialect: Option<Dialect>,
+    conventions: &Conventions,
+    path: &str,
+    body: &[u8],
+) -> Descriptor {
     let path = path
         .split(['?', '#'])
         .next()
         .unwrap_or_default()
         .trim_end_matches('/');
+    let route = Route::of(path);
     let mut descriptor = Descriptor {
         dialect,
         operation: Operation::Other,
-        model: deployment(path).map(Arc::from),
+        model: route.model.as_deref().map(Arc::from),
         output_cap: None,
         choices: 1,
-        stream: false,
+        stream: route.stream,
         reports_usage: true,
         text_bytes: 0,
         token_ids: 0,
@@ -107,29 +122,41 @@ pub fn describe(dialect: Option<Dialect>, path: &str, body: &[u8]) -> Descriptor
         return descriptor;
     };
 
-    let mut answers = Answers::default();
+    let mut answers = Answers::new(conventions.ignored_caps.as_deref().unwrap_or_default());
     let mut reader = Reader::new(dialect.request());
     reader.push(body, &mut answers);
     let end = reader.end(&mut answers);
-    let operation = operation(path);
     if end.faulty || !end.closed {
-        if end.started || operation.is_some() {
+        if end.started || route.operation.is_some() {
             descriptor.warnings.push(Warning::NotJson);
         }
         return descriptor;
     }
-    descriptor.operation = operation.unwrap_or(if answers.messages_list {
+    descriptor.operation = route.operation.unwrap_or(if answers.messages_list {
         Operation::Chat
     } else if answers.prompts > 0 {
         Operation::TextCompletion
     } else {
         Operation::Other
     });
-    answers.fill(&mut descriptor);
+    let default_cap = conventions.completion_cap.filter(|_| route.is_completion);
+    answers.fill(&mut descriptor, default_cap);
+    let is_generating = !matches!(
+        descriptor.operation,
+        Operation::Embeddings | Operation::CountTokens
+    );
+    descriptor.stream = route.stream
+        || answers
+            .stream
+            .unwrap_or(dialect.streams_by_default() && is_generating);
 
     // OpenAI's Responses always report usage; its older streams do when asked to.
-    let is_opt_in = dialect == Dialect::OpenAiChat && !path.ends_with("/responses");
-    descriptor.reports_usage = !(is_opt_in && descriptor.stream && !answers.include_usage);
+    let is_opt_in = match conventions.stream_usage {
+        Some(when) => when == StreamUsage::OnRequest,
+        None => true,
+    };
+    let may_leave_out = dialect == Dialect::OpenAiChat && !route.is_responses && is_opt_in;
+    descriptor.reports_usage = !(may_leave_out && descriptor.stream && !answers.include_usage);
     descriptor
 }
 
@@ -159,27 +186,4 @@ pub fn lower_output_cap(dialect: Dialect, body: &[u8], cap: u64) -> Option<Vec<u
         lowered.extend_from_slice(&body[*end..next]);
     }
     Some(lowered)
-}
-
-/// What the end of the path tells; `None` where it tells nothing.
-fn operation(path: &str) -> Option<Operation> {
-    let by_tail = [
-        ("/chat/completions", Operation::Chat),
-        ("/v1/messages", Operation::Chat),
-        ("/responses", Operation::Chat),
-        ("/completions", Operation::TextCompletion),
-        ("/embeddings", Operation::Embeddings),
-        ("/count_tokens", Operation::CountTokens),
-        ("/responses/input_tokens", Operation::CountTokens),
-    ];
-    by_tail
-        .iter()
-        .find(|(tail, _)| path.ends_with(tail))
-        .map(|(_, operation)| *operation)
-}
-
-/// Azure names the deployment in the path: `/openai/deployments/{deployment}/…`.
-fn deployment(path: &str) -> Option<&str> {
-    let (_, behind) = path.split_once("/openai/deployments/")?;
-    behind.split('/').next().filter(|name| !name.is_empty())
 }

@@ -1,14 +1,25 @@
 //! `Dialect`: the wire formats we read, and how to tell which one a call speaks.
 
-mod anthropic;
-mod generic;
+mod conventions;
+mod detect;
 mod guess;
+
+mod anthropic;
+mod bedrock;
+mod cohere;
+mod gemini;
+mod generic;
 mod meta_llama;
+mod ollama;
 mod openai_chat;
+
+use http::HeaderMap;
+
+pub use conventions::{Conventions, Counted, StreamUsage};
 
 use crate::descriptor::Ask;
 use crate::json::Node;
-use crate::scanner::{Counts, Leaf};
+use crate::scanner::{Counts, Leaf, Manner};
 use crate::usage::Usage;
 
 /// A wire format. Providers that speak the same format share a dialect.
@@ -22,6 +33,14 @@ pub enum Dialect {
     MetaLlama,
     /// Anthropic's Messages format.
     Anthropic,
+    /// Google's Gemini format, of the Gemini API and of Vertex AI.
+    Gemini,
+    /// Cohere's formats: both versions of chat, and embeddings.
+    Cohere,
+    /// Amazon Bedrock: Converse, and what the vendors behind `invoke` answer.
+    Bedrock,
+    /// Ollama's native format.
+    Ollama,
     /// The plainest format: `prompt` or `text` in; `token_usage` or `tokens_used` out.
     Generic,
 }
@@ -32,16 +51,25 @@ impl Dialect {
         Self::OpenAiChat,
         Self::MetaLlama,
         Self::Anthropic,
+        Self::Gemini,
+        Self::Cohere,
+        Self::Bedrock,
+        Self::Ollama,
         Self::Generic,
     ];
 
-    /// The name used in configuration and telemetry: `openai`, `meta-llama`, `anthropic` or `generic`.
+    /// The name used in configuration and telemetry: `openai`, `meta-llama`, `anthropic`, `gemini`, `cohere`, `bedrock`, `ollama` or
+    /// `generic`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::OpenAiChat => "openai",
             Self::MetaLlama => "meta-llama",
             Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Cohere => "cohere",
+            Self::Bedrock => "bedrock",
+            Self::Ollama => "ollama",
             Self::Generic => "generic",
         }
     }
@@ -56,38 +84,15 @@ impl Dialect {
         OPENAI_SPEAKERS.iter().any(is).then_some(Self::OpenAiChat)
     }
 
-    /// The dialect of a call, by the host and path of its URL; a port, a query and letter case of the host do not matter.
+    /// The dialect of a call, by the host and path of its URL; a port (but Ollama's), a query and letter case of the host do not matter.
     ///
-    /// `api.llama.com` speaks its own format under `/v1/chat/completions` and OpenAI's under `/compat/v1/`. On every other host the path
-    /// tells: `…/chat/completions`, `…/completions`, `…/embeddings` and `…/v1/responses` are OpenAI's, `…/v1/messages` (and its
-    /// `/count_tokens`) is Anthropic's. `None` for anything else.
+    /// `api.llama.com` speaks its own format under `/v1/chat/completions` and OpenAI's under `/compat/v1/`; Cohere's and Ollama's
+    /// own paths count on their own hosts (Ollama's: any with port 11434). On every other host the path tells: `…/chat/completions`,
+    /// `…/completions`, `…/embeddings` and `…/v1/responses` are OpenAI's, `…/v1/messages` (and its `/count_tokens`) is Anthropic's,
+    /// `…:generateContent` and its kin are Google's, `/model/…/converse` and its kin are Bedrock's. `None` for anything else.
     #[must_use]
     pub fn detect(host: &str, path: &str) -> Option<Self> {
-        let path = path
-            .split(['?', '#'])
-            .next()
-            .unwrap_or_default()
-            .trim_end_matches('/');
-        let ends_with = |tails: &[&str]| tails.iter().any(|tail| path.ends_with(tail));
-        if host_name(host).eq_ignore_ascii_case("api.llama.com") {
-            return match path {
-                "/v1/chat/completions" => Some(Self::MetaLlama),
-                _ if path.starts_with("/compat/v1/") => Some(Self::OpenAiChat),
-                _ => None,
-            };
-        }
-        if ends_with(&["/v1/messages", "/v1/messages/count_tokens"]) {
-            return Some(Self::Anthropic);
-        }
-        // Azure serves Responses under `/openai/responses`; a bare `/responses` on an unknown host could be anything.
-        const OPENAI_TAILS: &[&str] = &[
-            "/completions",
-            "/embeddings",
-            "/v1/responses",
-            "/openai/responses",
-            "/v1/responses/input_tokens",
-        ];
-        ends_with(OPENAI_TAILS).then_some(Self::OpenAiChat)
+        detect::detect(host, path)
     }
 
     /// The dialect of a response, by the shape of its body or of the body's beginning; for recordings that do not say where they
@@ -104,6 +109,10 @@ impl Dialect {
         match self {
             Self::OpenAiChat | Self::MetaLlama => &openai_chat::REQUEST,
             Self::Anthropic => &anthropic::REQUEST,
+            Self::Gemini => &gemini::REQUEST,
+            Self::Cohere => &cohere::REQUEST,
+            Self::Bedrock => &bedrock::REQUEST,
+            Self::Ollama => &ollama::REQUEST,
             Self::Generic => &generic::REQUEST,
         }
     }
@@ -114,18 +123,44 @@ impl Dialect {
             Self::OpenAiChat => &openai_chat::RESPONSE,
             Self::MetaLlama => &meta_llama::RESPONSE,
             Self::Anthropic => &anthropic::RESPONSE,
+            Self::Gemini => &gemini::RESPONSE,
+            Self::Cohere => &cohere::RESPONSE,
+            Self::Bedrock => &bedrock::RESPONSE,
+            Self::Ollama => &ollama::RESPONSE,
             Self::Generic => &generic::RESPONSE,
         }
     }
 
     /// The usage that the numbers of a response mean in this dialect; `None` when they report none.
-    pub(crate) fn usage(self, counts: &Counts) -> Option<Usage> {
+    pub(crate) fn usage(self, counts: &Counts, manner: Manner) -> Option<Usage> {
         match self {
-            Self::OpenAiChat => openai_chat::usage(counts),
+            Self::OpenAiChat => openai_chat::usage(counts, manner),
             Self::MetaLlama => meta_llama::usage(counts),
             Self::Anthropic => anthropic::usage(counts),
+            Self::Gemini => gemini::usage(counts),
+            Self::Cohere => cohere::usage(counts),
+            Self::Bedrock => bedrock::usage(counts),
+            Self::Ollama => ollama::usage(counts),
             Self::Generic => generic::usage(counts),
         }
+    }
+
+    /// Reads the counts that the head of a response brings, where the dialect has such.
+    pub(crate) fn read_head(self, headers: &HeaderMap, counts: &mut Counts) {
+        if self == Self::Bedrock {
+            bedrock::read_head(headers, counts);
+        }
+    }
+
+    /// Whether a request that does not say asks for a stream.
+    pub(crate) const fn streams_by_default(self) -> bool {
+        matches!(self, Self::Ollama)
+    }
+
+    /// Whether a stream reports usage before its text has ended, so that what a cut stream reported of its output is too little.
+    #[must_use]
+    pub const fn reports_early(self) -> bool {
+        matches!(self, Self::Anthropic | Self::Bedrock | Self::Gemini)
     }
 }
 
@@ -144,15 +179,6 @@ const OPENAI_SPEAKERS: &[&str] = &[
     "vllm",
     "xai",
 ];
-
-/// The host without its port and without the root's final dot.
-fn host_name(host: &str) -> &str {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    name.strip_suffix('.').unwrap_or(name)
-}
 
 #[cfg(test)]
 mod tests {
@@ -185,81 +211,7 @@ mod tests {
         check("Azure-OpenAI", Some(Dialect::OpenAiChat));
         check("vllm", Some(Dialect::OpenAiChat));
         check("", None);
-        check("bedrock", None);
-    }
-
-    #[test]
-    fn host_and_path_tell_the_dialect() {
-        let check = |host, path, expected| {
-            assert_eq!(Dialect::detect(host, path), expected, "{host}{path}")
-        };
-        check(
-            "api.openai.com",
-            "/v1/chat/completions",
-            Some(Dialect::OpenAiChat),
-        );
-        check(
-            "api.openai.com",
-            "/v1/completions",
-            Some(Dialect::OpenAiChat),
-        );
-        check(
-            "api.openai.com",
-            "/v1/embeddings/",
-            Some(Dialect::OpenAiChat),
-        );
-        check("api.openai.com", "/v1/responses", Some(Dialect::OpenAiChat));
-        check(
-            "api.openai.com",
-            "/v1/responses/input_tokens",
-            Some(Dialect::OpenAiChat),
-        );
-        check("api.openai.com", "/v1/models", None);
-        check(
-            "x.openai.azure.com",
-            "/openai/deployments/d/chat/completions?api-version=2024-10-21",
-            Some(Dialect::OpenAiChat),
-        );
-        check(
-            "x.services.ai.azure.com",
-            "/anthropic/v1/messages",
-            Some(Dialect::Anthropic),
-        );
-        check(
-            "127.0.0.1:8000",
-            "/v1/chat/completions",
-            Some(Dialect::OpenAiChat),
-        );
-        check("[::1]:8000", "/v1/embeddings", Some(Dialect::OpenAiChat));
-        check(
-            "api.llama.com",
-            "/v1/chat/completions",
-            Some(Dialect::MetaLlama),
-        );
-        check(
-            "API.Llama.com:443",
-            "/v1/chat/completions?x=1",
-            Some(Dialect::MetaLlama),
-        );
-        check(
-            "api.llama.com",
-            "/compat/v1/chat/completions",
-            Some(Dialect::OpenAiChat),
-        );
-        check("api.llama.com", "/v1/models", None);
-        check(
-            "api.anthropic.com",
-            "/v1/messages",
-            Some(Dialect::Anthropic),
-        );
-        check(
-            "api.anthropic.com",
-            "/v1/messages/count_tokens",
-            Some(Dialect::Anthropic),
-        );
-        check("api.anthropic.com", "/v1/messages/batches", None);
-        check("example.com", "/survey/responses", None);
-        check("example.com", "/", None);
-        check("", "", None);
+        check("bedrock", Some(Dialect::Bedrock));
+        check("nobody", None);
     }
 }

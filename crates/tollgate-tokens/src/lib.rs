@@ -30,6 +30,8 @@ mod dialect;
 mod usage;
 
 // Reading a response as it streams past.
+mod base64;
+mod event_stream;
 mod json;
 mod number;
 mod scanner;
@@ -49,12 +51,12 @@ pub use catalog::{
     AnchorName, Catalog, CatalogError, ChargeName, Model, OutputRule, PolicySpec, Provider,
     ShapeName, Tier, TimeSpan, WindowSpec,
 };
-pub use descriptor::{Descriptor, Operation, describe, lower_output_cap};
-pub use dialect::Dialect;
+pub use descriptor::{Descriptor, Operation, describe, describe_as, lower_output_cap};
+pub use dialect::{Conventions, Counted, Dialect, StreamUsage};
 pub use estimate::{Estimate, Estimator};
 pub use price::{Cost, LongPrice, Price, PriceUnknown, UnknownPrice};
 pub use retry_after::retry_after;
 pub use scanner::{BodyError, Framing, Scan, UsageScanner};
 pub use service_limit::{ServiceLimit, service_limits};
-pub use usage::{Usage, Warning};
+pub use usage::{Billed, Usage, Warning};
 pub use verdict::{Scope, Verdict, stream_verdict, verdict};

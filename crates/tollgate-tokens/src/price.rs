@@ -122,6 +122,11 @@ impl Price {
     /// Where only a bare total is known, all of it is charged at the dearer of the input and output prices. Saturates.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Cost {
+        // What a provider says it bills for is what it bills for.
+        let billed = usage
+            .billed
+            .map(|billed| Usage::new(billed.input, billed.output));
+        let usage = billed.as_ref().unwrap_or(usage);
         let rates = self.rates(usage.input);
         if !usage.split_known {
             return Cost(nanos(
@@ -267,18 +272,27 @@ mod tests {
 
     fn usage(input: u64, output: u64, cache_read: u64, cache_write: u64) -> Usage {
         Usage {
-            input,
-            output,
             cache_read,
             cache_write,
-            reasoning: 0,
-            cost: None,
-            split_known: true,
+            ..Usage::new(input, output)
         }
     }
 
     fn price(toml: &str) -> Price {
         toml::from_str(toml).unwrap()
+    }
+
+    #[test]
+    fn billed_units_are_billed_and_not_the_tokens() {
+        let usage = Usage {
+            billed: Some(crate::Billed {
+                input: 12,
+                output: 7,
+            }),
+            ..usage(507, 10, 448, 0)
+        };
+        let price = Price::new(1_000_000, 2_000_000);
+        assert_eq!(price.cost(&usage), price.cost(&Usage::new(12, 7)));
     }
 
     #[test]

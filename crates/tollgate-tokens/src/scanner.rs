@@ -1,27 +1,32 @@
 //! `UsageScanner`: reads usage out of a response body as it streams past, with bounded memory and without holding a byte back.
 
 mod collect;
+mod documents;
 mod outcome;
 
 use std::fmt;
 
-use collect::Collector;
-pub(crate) use collect::{Counts, Fault, Leaf, NUMBER, Slot, count, kept, text};
+pub(crate) use collect::{
+    Counts, Fault, Leaf, Manner, NUMBER, Slot, count, document, error, kept, text,
+};
+use documents::Documents;
+use http::HeaderMap;
 pub use outcome::{BodyError, Scan};
 
-use crate::json::Reader;
 use crate::sse::{EventSink, Events};
-use crate::{Dialect, Warning};
+use crate::{Conventions, Dialect, Warning};
 
 /// How documents are laid out in a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Framing {
-    /// One JSON document.
+    /// One JSON document; it may be a list that is sent item by item.
     Json,
     /// Server-sent events, each with a JSON document.
     Sse,
     /// One JSON document per line.
     Ndjson,
+    /// AWS's binary event stream, each frame with a JSON document.
+    EventStream,
 }
 
 impl Framing {
@@ -37,6 +42,8 @@ impl Framing {
             Self::Sse
         } else if NDJSON.iter().any(is) {
             Self::Ndjson
+        } else if is(&"application/vnd.amazon.eventstream") {
+            Self::EventStream
         } else {
             Self::Json
         }
@@ -50,6 +57,7 @@ const NDJSON: &[&str] = &[
     "application/jsonl",
     "application/x-jsonlines",
     "application/json-lines",
+    "application/stream+json",
 ];
 
 /// Reads usage, model, finish reason and errors out of a response body.
@@ -63,6 +71,9 @@ pub struct UsageScanner {
     framing: Framing,
     start: Start,
     events: Events,
+    /// Only a binary stream needs one.
+    frames: Option<Box<documents::Framing>>,
+    dialect: Dialect,
     documents: Documents,
 }
 
@@ -74,17 +85,34 @@ impl UsageScanner {
             framing,
             start: Start::Mark(0),
             events: Events::default(),
-            documents: Documents {
-                reader: Reader::new(dialect.response()),
-                collector: Collector::new(dialect),
-                closed: false,
-                over: false,
-            },
+            frames: (framing == Framing::EventStream)
+                .then(|| Box::new(documents::Framing::new(dialect))),
+            dialect,
+            documents: Documents::new(dialect),
         }
+    }
+
+    /// The same scanner, for a provider whose [`Conventions`] are known.
+    #[must_use]
+    pub fn conventions(mut self, conventions: &Conventions) -> Self {
+        self.documents.collector.manner = Manner {
+            reasoning: conventions.reasoning,
+            cache: conventions.cache,
+        };
+        self
+    }
+
+    /// Looks at the head of the response: Bedrock reports the usage of `invoke` there. Belongs before the first piece of the body.
+    pub fn read_head(&mut self, headers: &HeaderMap) {
+        self.dialect
+            .read_head(headers, &mut self.documents.collector.counts);
     }
 
     /// Looks at the next piece of the body.
     pub fn push(&mut self, piece: &[u8]) {
+        if self.framing == Framing::EventStream {
+            return self.read(piece);
+        }
         let mut rest = piece;
         while let (Start::Mark(_) | Start::Blank, Some((byte, behind))) =
             (self.start, rest.split_first())
@@ -133,6 +161,11 @@ impl UsageScanner {
         match self.framing {
             Framing::Sse => self.events.finish(&mut self.documents),
             Framing::Json | Framing::Ndjson => self.documents.end(false),
+            Framing::EventStream => {
+                if let Some(frames) = &mut self.frames {
+                    frames.finish(&mut self.documents);
+                }
+            }
         }
         let complete = self.complete();
         let collector = &mut self.documents.collector;
@@ -160,6 +193,11 @@ impl UsageScanner {
                 }
                 self.documents.data(rest);
             }
+            Framing::EventStream => {
+                if let Some(frames) = &mut self.frames {
+                    frames.push(piece, &mut self.documents);
+                }
+            }
         }
     }
 
@@ -169,6 +207,7 @@ impl UsageScanner {
             Framing::Sse => self.events.done(),
             // Lines have no terminator of their own; a whole last line is the most that can be asked.
             Framing::Ndjson => self.documents.closed,
+            Framing::EventStream => false,
         };
         ended || self.documents.collector.terminated
     }
@@ -195,30 +234,3 @@ enum Start {
 
 /// UTF-8's byte order mark, which an event stream may begin with and some servers put before JSON.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
-
-/// The documents of a body, one after another.
-struct Documents {
-    reader: Reader<Leaf>,
-    collector: Collector,
-    /// The last document was whole.
-    closed: bool,
-    /// The body has ended, so that a document that is still open was cut rather than faulty.
-    over: bool,
-}
-
-impl EventSink for Documents {
-    fn data(&mut self, piece: &[u8]) {
-        self.reader.push(piece, &mut self.collector);
-    }
-
-    fn end(&mut self, is_error: bool) {
-        let end = self.reader.end(&mut self.collector);
-        if end.started {
-            if end.faulty || !(end.closed || self.over) {
-                self.collector.warn(Warning::NotJson);
-            }
-            self.closed = end.closed;
-            self.collector.end_document(is_error);
-        }
-    }
-}

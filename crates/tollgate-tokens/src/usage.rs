@@ -25,8 +25,19 @@ pub struct Usage {
     pub reasoning: u64,
     /// What the provider itself says the call cost (OpenRouter, xAI). `None` where it says nothing.
     pub cost: Option<Cost>,
+    /// What the provider says it bills for, where that is not what it counted (Cohere).
+    pub billed: Option<Billed>,
     /// `false` where the provider reported one number only: `input` then holds all of it and `output` is zero.
     pub split_known: bool,
+}
+
+/// Tokens that a provider bills for, where they are not all that went through the model: Cohere adds to prompts at its own expense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Billed {
+    /// Tokens of the prompt that are billed.
+    pub input: u64,
+    /// Generated tokens that are billed.
+    pub output: u64,
 }
 
 impl Usage {
@@ -40,7 +51,16 @@ impl Usage {
             cache_write: 0,
             reasoning: 0,
             cost: None,
+            billed: None,
             split_known: true,
+        }
+    }
+
+    /// Usage of which only the total is known.
+    pub(crate) const fn unsplit(total: u64) -> Self {
+        Self {
+            split_known: false,
+            ..Self::new(total, 0)
         }
     }
 
@@ -65,6 +85,9 @@ pub enum Warning {
     NoUsage,
     /// The body ended before its terminator, so what it reported may be less than what was generated.
     CutStream,
+    /// A frame of a binary event stream fails its checksum; nothing that it said was taken. Where the damage is in the length of a
+    /// frame, nothing behind it was read either.
+    DamagedFrame,
     /// The body is compressed in a way that this layer cannot read, so nothing in it was counted.
     UnreadableEncoding {
         /// The value of `content-encoding`.
@@ -102,6 +125,7 @@ impl fmt::Display for Warning {
             Self::NotJson => f.write_str("the body is not valid JSON; what was read before the fault stands"),
             Self::NoUsage => f.write_str("the response reports no usage; the call is settled from an estimate"),
             Self::CutStream => f.write_str("the body ended before its terminator; more may have been generated than was reported"),
+            Self::DamagedFrame => f.write_str("a frame of the event stream fails its checksum; what it said was not taken"),
             Self::UnreadableEncoding { encoding } => {
                 write!(f, "the body is encoded as {encoding:?} and could not be read; its usage is unknown")
             }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tollgate_tokens::{Cost, Dialect, Framing, Scan, Usage, UsageScanner, Warning};
+use tollgate_tokens::{Billed, Cost, Dialect, Framing, Scan, Usage, UsageScanner, Warning};
 
 /// A sample body, without the head that some files carry.
 fn body(file: &str) -> Vec<u8> {
@@ -31,10 +31,11 @@ fn read(file: &str) -> Scan {
         "meta-llama/compat-chat.json" => Dialect::OpenAiChat,
         _ => Dialect::from_name(folder).expect("a fixture's folder names a provider"),
     };
-    let framing = if file.ends_with(".sse") {
-        Framing::Sse
-    } else {
-        Framing::Json
+    let framing = match file.rsplit('.').next() {
+        Some("sse") => Framing::Sse,
+        Some("ndjson") => Framing::Ndjson,
+        Some("bin") => Framing::EventStream,
+        _ => Framing::Json,
     };
     let body = body(file);
     let whole = scan(dialect, framing, &body, usize::MAX);
@@ -88,6 +89,52 @@ fn whole_responses_report_their_usage() {
             ..cached(16, 4, Usage::new(40, 12))
         },
     );
+}
+
+#[test]
+fn gemini_reports_output_without_thoughts_and_they_are_added() {
+    let usage = Usage {
+        cache_read: 4096,
+        reasoning: 244,
+        ..Usage::new(4100, 272)
+    };
+    check("gemini/generate.json", usage);
+    let usage = Usage {
+        reasoning: 185,
+        ..Usage::new(9, 208)
+    };
+    check("gemini/stream.sse", usage);
+}
+
+#[test]
+fn cohere_reports_what_it_counted_and_what_it_bills() {
+    let usage = Usage {
+        cache_read: 448,
+        billed: Some(Billed {
+            input: 12,
+            output: 7,
+        }),
+        ..Usage::new(507, 10)
+    };
+    check("cohere/chat-v2.http", usage);
+    check("cohere/stream-v2.sse", usage);
+}
+
+#[test]
+fn bedrock_reports_input_without_its_cached_parts_and_they_are_added() {
+    let usage = Usage {
+        cache_read: 400,
+        ..Usage::new(422, 57)
+    };
+    check("bedrock/converse.http", usage);
+    check("bedrock/converse-stream.bin", Usage::new(22, 55));
+    check("bedrock/converse-stream.decoded.json", Usage::new(22, 55));
+}
+
+#[test]
+fn what_ollama_leaves_out_is_zero() {
+    check("ollama/chat.json", Usage::new(26, 282));
+    check("ollama/chat-stream.ndjson", Usage::new(0, 3));
 }
 
 #[test]
@@ -249,4 +296,28 @@ fn model_text_and_reason_to_stop_are_read_too() {
         "Three toll roads cross the valley.",
     );
     check("meta-llama/stream.sse", None, "stop", "Three toll roads.");
+    check(
+        "gemini/generate.json",
+        Some("gemini-2.5-flash"),
+        "STOP",
+        "Three.",
+    );
+    check(
+        "gemini/stream.sse",
+        Some("gemini-3-pro-preview"),
+        "STOP",
+        "Three.",
+    );
+    check("cohere/chat-v2.http", None, "COMPLETE", "Ok.");
+    check("cohere/stream-v2.sse", None, "COMPLETE", "Ok.");
+    check("bedrock/converse.http", None, "end_turn", "Ok.");
+    check("bedrock/converse-stream.bin", None, "end_turn", "Ok.");
+    check(
+        "bedrock/converse-stream.decoded.json",
+        None,
+        "end_turn",
+        "Ok.",
+    );
+    check("ollama/chat.json", Some("llama3.2"), "stop", "Ok.");
+    check("ollama/chat-stream.ndjson", Some("llama3.2"), "stop", "Ok.");
 }

@@ -12,6 +12,18 @@ fn event(dialect: Dialect) -> &'static [u8] {
         Dialect::MetaLlama => {
             b"data: {\"id\":\"A\",\"event\":{\"event_type\":\"progress\",\"delta\":{\"type\":\"text\",\"text\":\"Three \\\"toll\\\"\"}}}\n\n"
         }
+        Dialect::Gemini => {
+            b"data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"Sev\\nen\"}]}}],\"usageMetadata\":{\"promptTokenCount\":9},\"modelVersion\":\"gemini-2.5-pro\"}\n\n"
+        }
+        Dialect::Cohere => {
+            b"event: content-delta\ndata: {\"type\":\"content-delta\",\"delta\":{\"message\":{\"content\":{\"text\":\"Ok.\"}}}}\n\n"
+        }
+        Dialect::Bedrock => {
+            b"data: {\"contentBlockDelta\":{\"contentBlockIndex\":0,\"delta\":{\"text\":\"Ok.\"}}}\n\n"
+        }
+        Dialect::Ollama => {
+            b"data: {\"model\":\"llama3.2\",\"message\":{\"content\":\"k.\"},\"done\":false}\n\n"
+        }
         _ => {
             b": keep-alive\n\ndata: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"model\":\"gpt-4o-mini\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Sev\\nen\"},\"finish_reason\":null}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2}}\n\n"
         }

@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error as _};
 use toml::Spanned;
 
 use super::policy_spec::Date;
-use crate::{CatalogError, Dialect, Model, PolicySpec, Price, Provider, Tier};
+use crate::{CatalogError, Conventions, Dialect, Model, PolicySpec, Price, Provider, Tier};
 
 /// A whole text.
 #[derive(Deserialize)]
@@ -24,6 +24,8 @@ struct RawProvider {
     hosts: Option<Vec<String>>,
     #[serde(default, deserialize_with = "dialect")]
     dialect: Option<Dialect>,
+    #[serde(default)]
+    conventions: Conventions,
     tier: Option<String>,
     #[serde(default)]
     drop_limits: Vec<String>,
@@ -159,6 +161,7 @@ impl Provider {
             name,
             hosts: Vec::new(),
             dialect,
+            conventions: Conventions::default(),
             limits: Vec::new(),
             tiers: Vec::new(),
             tier: None,
@@ -173,6 +176,7 @@ impl Provider {
         replace(&mut self.system, raw.system);
         replace(&mut self.hosts, raw.hosts);
         replace(&mut self.dialect, raw.dialect);
+        self.conventions.merge(raw.conventions);
         replace_some(&mut self.tier, raw.tier);
         replace_some(&mut self.source, raw.source);
         replace_some(&mut self.date, raw.date.map(|d| d.0));

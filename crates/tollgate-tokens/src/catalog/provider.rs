@@ -1,6 +1,6 @@
 //! `Provider`, `Tier` and `Model`: what the catalog knows of one provider.
 
-use crate::{CatalogError, Dialect, PolicySpec, Price};
+use crate::{CatalogError, Conventions, Dialect, PolicySpec, Price};
 
 /// One provider, or one deployment with limits of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Provider {
     pub hosts: Vec<String>,
     /// The wire format it speaks where host and path do not tell otherwise (see [`Provider::dialect_of`]).
     pub dialect: Dialect,
+    /// How it speaks that format, where providers of it differ.
+    pub conventions: Conventions,
     /// Limits over all its models.
     pub limits: Vec<PolicySpec>,
     /// Sets of limits of which one applies to an account, sorted by name.

@@ -17,6 +17,8 @@ pub(crate) enum Ask {
     Choices(&'static str),
     /// The cap on output, under this name. Of several, the one with the lowest rank counts.
     Cap(&'static str, usize),
+    /// The same, where a negative number means that there is none.
+    OpenCap(&'static str, usize),
     /// The part of the cap that is set aside for thinking.
     Budget,
     /// Text of the prompt.
@@ -40,6 +42,10 @@ pub(crate) enum Ask {
     PartType(usize),
     SourceType(usize),
     SourceData(usize),
+    /// A picture.
+    Image,
+    /// What kind of thing lies beside this: a picture, or something whose text does not lie open.
+    MediaType,
     /// Anything but `null` here means that the provider adds input of its own.
     Hidden,
 }
@@ -48,6 +54,12 @@ pub(crate) enum Ask {
 pub(crate) const fn cap(name: &'static str, rank: usize) -> (&'static str, Node<Ask>) {
     assert!(rank < RANKS);
     (name, Node::keep(Ask::Cap(name, rank), 64))
+}
+
+/// A place that holds a cap on output, or a negative number for none.
+pub(crate) const fn open_cap(name: &'static str, rank: usize) -> (&'static str, Node<Ask>) {
+    assert!(rank < RANKS);
+    (name, Node::keep(Ask::OpenCap(name, rank), 64))
 }
 
 /// A place that holds a name.
@@ -78,12 +90,14 @@ const LEVELS: usize = 2;
 
 /// What a request's body says.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub(super) struct Answers<'c> {
+    /// Names of caps that the provider does not keep to.
+    ignored_caps: &'c [String],
     pub(super) include_usage: bool,
     pub(super) messages_list: bool,
     pub(super) prompts: u32,
     model: Option<Arc<str>>,
-    stream: bool,
+    pub(super) stream: Option<bool>,
     choices: u32,
     caps: [Option<u64>; RANKS],
     text_bytes: u64,
@@ -104,9 +118,16 @@ struct Part {
     source_bytes: u64,
 }
 
-impl Answers {
-    /// Writes what the body says into `descriptor`, whose operation is known already.
-    pub(super) fn fill(&self, descriptor: &mut Descriptor) {
+impl<'c> Answers<'c> {
+    pub(super) fn new(ignored_caps: &'c [String]) -> Self {
+        Self {
+            ignored_caps,
+            ..Self::default()
+        }
+    }
+
+    /// Writes what the body says into `descriptor`, whose operation is known already. `default_cap` is what holds where no cap is set.
+    pub(super) fn fill(&self, descriptor: &mut Descriptor, default_cap: Option<u64>) {
         let is_completion = descriptor.operation == Operation::TextCompletion;
         let prompts = if is_completion {
             self.prompts.max(1)
@@ -114,14 +135,13 @@ impl Answers {
             1
         };
         descriptor.choices = self.choices.max(1).saturating_mul(prompts);
-        let cap = self.caps.iter().find_map(|cap| *cap);
+        let cap = self.caps.iter().find_map(|cap| *cap).or(default_cap);
         descriptor.output_cap = match descriptor.operation {
             Operation::Embeddings | Operation::CountTokens => Some(0),
             _ => cap.map(|cap| cap.saturating_mul(descriptor.choices.into())),
         };
         // A deployment in the path is what the provider goes by.
         descriptor.model = descriptor.model.take().or_else(|| self.model.clone());
-        descriptor.stream = self.stream;
         descriptor.text_bytes = self.text_bytes;
         descriptor.token_ids = self.token_ids;
         descriptor.messages = match descriptor.operation {
@@ -145,13 +165,14 @@ impl Answers {
     }
 }
 
-impl Sink<Ask> for Answers {
+impl Sink<Ask> for Answers<'_> {
     fn text(&mut self, ask: Ask, text: &[u8], last: bool) {
         let bytes = text.len() as u64;
         let one = u32::from(last);
         match ask {
             Ask::Hidden => self.hidden = true,
             Ask::SourceData(level) => self.parts[level].source_bytes += bytes,
+            Ask::Image => self.images = self.images.saturating_add(one),
             Ask::Message | Ask::Input | Ask::InputItem => {
                 self.messages = self.messages.saturating_add(one);
                 self.add_text(bytes);
@@ -169,7 +190,7 @@ impl Sink<Ask> for Answers {
             Ask::Model if whole && !text.is_empty() => {
                 self.model = Some(Arc::from(&*String::from_utf8_lossy(text)))
             }
-            Ask::Cap(..) => self.number(ask, if whole { text } else { &[] }, 0),
+            Ask::Cap(..) | Ask::OpenCap(..) => self.number(ask, if whole { text } else { &[] }, 0),
             Ask::PartType(level) => match text {
                 b"image_url" | b"input_image" | b"image" => {
                     self.images = self.images.saturating_add(1)
@@ -181,6 +202,10 @@ impl Sink<Ask> for Answers {
                 b"redacted_thinking" | b"item_reference" => self.hidden = true,
                 _ => {}
             },
+            Ask::MediaType if text.starts_with(b"image/") => {
+                self.images = self.images.saturating_add(1);
+            }
+            Ask::MediaType => self.hidden = true,
             Ask::SourceType(level) => {
                 self.parts[level].plain_source = matches!(text, b"text" | b"content")
             }
@@ -190,7 +215,9 @@ impl Sink<Ask> for Answers {
 
     fn number(&mut self, ask: Ask, text: &[u8], _end: u64) {
         match ask {
-            Ask::Cap(field, rank) => match scaled(text, 0) {
+            Ask::OpenCap(_, rank) if text.starts_with(b"-") => self.caps[rank] = None,
+            Ask::Cap(field, rank) | Ask::OpenCap(field, rank) => match scaled(text, 0) {
+                Some(_) if self.ignored_caps.iter().any(|ignored| ignored == field) => {}
                 Some(cap) => self.caps[rank] = Some(cap),
                 None => self.warn(field),
             },
@@ -211,9 +238,12 @@ impl Sink<Ask> for Answers {
 
     fn literal(&mut self, ask: Ask, value: Option<bool>) {
         match (ask, value) {
-            (Ask::Stream, _) => self.stream = value == Some(true),
+            // `null` is as good as nothing.
+            (Ask::Stream, _) => self.stream = value,
             (Ask::IncludeUsage, _) => self.include_usage = value == Some(true),
-            (Ask::Cap(field, _) | Ask::Choices(field), Some(_)) => self.warn(field),
+            (Ask::Cap(field, _) | Ask::OpenCap(field, _) | Ask::Choices(field), Some(_)) => {
+                self.warn(field);
+            }
             _ => {}
         }
     }
@@ -225,7 +255,8 @@ impl Sink<Ask> for Answers {
             Ask::PromptItem => self.prompts = self.prompts.saturating_add(1),
             Ask::Part(level) => self.parts[level] = Part::default(),
             Ask::Hidden => self.hidden = true,
-            Ask::Cap(field, _) | Ask::Choices(field) => self.warn(field),
+            Ask::Image => self.images = self.images.saturating_add(1),
+            Ask::Cap(field, _) | Ask::OpenCap(field, _) | Ask::Choices(field) => self.warn(field),
             _ => {}
         }
     }
@@ -269,7 +300,7 @@ impl Sink<Ask> for CapSpans {
     fn number(&mut self, ask: Ask, text: &[u8], end: u64) {
         let Some(value) = scaled(text, 0) else { return };
         match ask {
-            Ask::Cap(field, _) if value > self.bound => {
+            Ask::Cap(field, _) | Ask::OpenCap(field, _) if value > self.bound => {
                 let end = end as usize; // The body is in memory, so its offsets fit.
                 self.spans.push((end - text.len(), end));
                 if field == "max_output_tokens" {

@@ -2,7 +2,7 @@
 
 use crate::descriptor::{self, Ask, cap, measured, part};
 use crate::json::Node;
-use crate::scanner::{Counts, Fault, Leaf, Slot, count, kept, text};
+use crate::scanner::{Counts, Leaf, Slot, count, document, error, kept, text};
 use crate::usage::Usage;
 
 /// Where a request says what.
@@ -10,6 +10,8 @@ pub(super) static REQUEST: Node<Ask> = Node::new().keys(&[
     descriptor::kept("model", Ask::Model),
     ("stream", Node::mark(Ask::Stream)),
     cap("max_tokens", 0),
+    cap("max_tokens_to_sample", 0), // the format before Messages
+    measured("prompt", Ask::Prompt),
     (
         "thinking",
         Node::new().keys(&[("budget_tokens", Node::mark(Ask::Budget))]),
@@ -67,7 +69,9 @@ const SOURCE: [Node<Ask>; 2] = [
 ];
 
 /// Where a message, or one event of a stream, says what.
-pub(super) static RESPONSE: Node<Leaf> = Node::new().keys(&[
+pub(super) static RESPONSE: Node<Leaf> = Node::new().keys(KEYS).items(&document(KEYS));
+
+const KEYS: &[(&str, Node<Leaf>)] = &[
     kept("type", Leaf::Type(&["message_stop"])),
     // A whole message; `usage` is also in the stream's `message_delta`.
     kept("model", Leaf::Model),
@@ -83,6 +87,8 @@ pub(super) static RESPONSE: Node<Leaf> = Node::new().keys(&[
             kept("stop_reason", Leaf::Finish),
         ]),
     ),
+    // The format before Messages.
+    text("completion"),
     // `content_block_start`, `content_block_delta` and `message_delta`.
     ("content_block", BLOCK),
     (
@@ -94,16 +100,10 @@ pub(super) static RESPONSE: Node<Leaf> = Node::new().keys(&[
             kept("stop_reason", Leaf::Finish),
         ]),
     ),
-    (
-        "error",
-        Node::new().keys(&[
-            kept("type", Leaf::Error(Fault::Kind)),
-            kept("message", Leaf::Error(Fault::Message)),
-        ]),
-    ),
+    error(),
     // The answer of `/v1/messages/count_tokens`.
     count("input_tokens", Slot::Counted),
-]);
+];
 
 const USAGE: Node<Leaf> = Node::new().keys(&[
     count("input_tokens", Slot::Input),

@@ -2,7 +2,7 @@
 
 use crate::descriptor::{self, Ask, cap, measured};
 use crate::json::Node;
-use crate::scanner::{Counts, Fault, Leaf, NUMBER, Slot, count, kept, text};
+use crate::scanner::{Counts, Leaf, NUMBER, Slot, count, document, error, kept, text};
 use crate::usage::Usage;
 
 /// Where a request says what.
@@ -15,7 +15,9 @@ pub(super) static REQUEST: Node<Ask> = Node::new().keys(&[
 ]);
 
 /// Where a response, or one event of a stream, says what.
-pub(super) static RESPONSE: Node<Leaf> = Node::new().keys(&[
+pub(super) static RESPONSE: Node<Leaf> = Node::new().keys(KEYS).items(&document(KEYS));
+
+const KEYS: &[(&str, Node<Leaf>)] = &[
     kept("model", Leaf::Model),
     (
         "token_usage",
@@ -30,15 +32,8 @@ pub(super) static RESPONSE: Node<Leaf> = Node::new().keys(&[
     text("text"),
     text("response"),
     text("completion"),
-    (
-        "error",
-        kept("error", Leaf::Error(Fault::Message)).1.keys(&[
-            kept("type", Leaf::Error(Fault::Kind)),
-            kept("code", Leaf::Error(Fault::Code)),
-            kept("message", Leaf::Error(Fault::Message)),
-        ]),
-    ),
-]);
+    error(),
+];
 
 const SPLIT: &[(&str, Node<Leaf>)] = &[
     count("prompt_tokens", Slot::Input),
@@ -52,10 +47,7 @@ const SPLIT: &[(&str, Node<Leaf>)] = &[
 pub(super) fn usage(counts: &Counts) -> Option<Usage> {
     let total = counts.get(Slot::Total);
     match (counts.get(Slot::Input), counts.get(Slot::Output)) {
-        (None, None) => total.map(|total| Usage {
-            split_known: false,
-            ..Usage::new(total, 0)
-        }),
+        (None, None) => total.map(Usage::unsplit),
         // Half a split leaves the rest of the total to the other half, so that nothing goes uncounted.
         (Some(input), None) => Some(Usage::new(input, total.unwrap_or(0).saturating_sub(input))),
         (None, Some(output)) => Some(Usage::new(

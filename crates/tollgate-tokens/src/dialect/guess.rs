@@ -14,7 +14,10 @@ pub(super) fn guess(head: &[u8]) -> Option<Dialect> {
         .strip_prefix(b"\xEF\xBB\xBF")
         .unwrap_or(head)
         .trim_ascii_start();
-    if let Some(b'{') = head.first() {
+    if is_event_stream(head) {
+        return Some(Dialect::Bedrock);
+    }
+    if let Some(b'{' | b'[') = head.first() {
         // Of lines of JSON, the first one tells; what follows it is no part of the document.
         guess.data(head);
         guess.end(false);
@@ -26,6 +29,14 @@ pub(super) fn guess(head: &[u8]) -> Option<Dialect> {
     guess.hints.sure.or(guess.hints.likely)
 }
 
+/// Whether a binary event stream of AWS's begins here, which the checksum of its first twelve bytes proves.
+fn is_event_stream(head: &[u8]) -> bool {
+    let checksum = head
+        .get(8..12)
+        .map(|bytes| bytes == crc32fast::hash(&head[..8]).to_be_bytes());
+    checksum.unwrap_or(false)
+}
+
 /// What is at a telling place.
 #[derive(Debug, Clone, Copy)]
 enum Hint {
@@ -35,11 +46,13 @@ enum Hint {
     Likely(Dialect),
     /// OpenAI's name for the kind of object.
     Object,
-    /// Anthropic's and the Responses API's name for the kind of event.
+    /// Anthropic's, Cohere's and the Responses API's name for the kind of event.
     Type,
 }
 
-static SHAPE: Node<Hint> = Node::new().keys(&[
+static SHAPE: Node<Hint> = Node::new().keys(KEYS).items(&Node::new().keys(KEYS));
+
+const KEYS: &[(&str, Node<Hint>)] = &[
     sure("completion_message", Dialect::MetaLlama),
     (
         "event",
@@ -56,14 +69,35 @@ static SHAPE: Node<Hint> = Node::new().keys(&[
             sure("prompt_tokens", Dialect::OpenAiChat),
             sure("cache_read_input_tokens", Dialect::Anthropic),
             sure("input_tokens_details", Dialect::OpenAiChat),
+            sure("inputTokens", Dialect::Bedrock),
+            sure("tokens", Dialect::Cohere),
+            sure("billed_units", Dialect::Cohere),
         ]),
     ),
+    sure("candidates", Dialect::Gemini),
+    sure("usageMetadata", Dialect::Gemini),
+    sure("promptFeedback", Dialect::Gemini),
+    ("totalTokens", Node::mark(Hint::Likely(Dialect::Gemini))),
+    sure("generation_id", Dialect::Cohere),
+    ("event_type", Node::keep(Hint::Type, 64)),
+    (
+        "meta",
+        Node::new().keys(&[sure("billed_units", Dialect::Cohere)]),
+    ),
+    sure("stopReason", Dialect::Bedrock),
+    sure("messageStart", Dialect::Bedrock),
+    sure("amazon-bedrock-invocationMetrics", Dialect::Bedrock),
+    sure("inputTextTokenCount", Dialect::Bedrock),
+    sure("generation_token_count", Dialect::Bedrock),
+    ("inputTokens", Node::mark(Hint::Likely(Dialect::Bedrock))),
+    sure("done", Dialect::Ollama),
+    sure("prompt_eval_count", Dialect::Ollama),
     ("input_tokens", Node::mark(Hint::Likely(Dialect::Anthropic))),
     (
         "error",
         Node::new().keys(&[("code", Node::keep(Hint::Likely(Dialect::OpenAiChat), 64))]),
     ),
-]);
+];
 
 const fn sure(name: &'static str, dialect: Dialect) -> (&'static str, Node<Hint>) {
     (name, Node::keep(Hint::Sure(dialect), 64))
@@ -94,6 +128,7 @@ impl Sink<Hint> for Hints {
             Hint::Type if text.starts_with(b"response.") => {
                 self.take(Hint::Sure(Dialect::OpenAiChat))
             }
+            Hint::Type if COHERE_TYPES.contains(&text) => self.take(Hint::Sure(Dialect::Cohere)),
             Hint::Type if ANTHROPIC_TYPES.contains(&text) => {
                 self.take(Hint::Sure(Dialect::Anthropic))
             }
@@ -111,7 +146,12 @@ impl Sink<Hint> for Hints {
         self.take(hint);
     }
 
-    fn literal(&mut self, _: Hint, _: Option<bool>) {}
+    fn literal(&mut self, hint: Hint, value: Option<bool>) {
+        if value.is_some() {
+            self.take(hint);
+        }
+    }
+
     fn text(&mut self, _: Hint, _: &[u8], _: bool) {}
     fn close(&mut self, _: Hint) {}
 }
@@ -132,6 +172,16 @@ const ANTHROPIC_TYPES: &[&[u8]] = &[
     b"message_stop",
     b"content_block_start",
     b"content_block_delta",
+];
+
+const COHERE_TYPES: &[&[u8]] = &[
+    b"message-start",
+    b"content-start",
+    b"content-delta",
+    b"message-end",
+    b"stream-start",
+    b"text-generation",
+    b"stream-end",
 ];
 
 struct Guess {
@@ -204,6 +254,24 @@ mod tests {
             "{\"tokens_used\":5}\n{\"choices\":[]}",
             Some(Dialect::Generic),
         );
+        check(r#"{"candidates":[{"content":{}}]}"#, Some(Dialect::Gemini));
+        check(
+            r#"[{"usageMetadata":{"promptTokenCount":9}}"#,
+            Some(Dialect::Gemini),
+        );
+        check(r#"{"meta":{"billed_units":{}}}"#, Some(Dialect::Cohere));
+        check(
+            "event: message-start\ndata: {\"type\":\"message-start\"}",
+            Some(Dialect::Cohere),
+        );
+        check(r#"{"usage":{"inputTokens":1}}"#, Some(Dialect::Bedrock));
+        check(
+            r#"[{"messageStart":{"role":"assistant"}}]"#,
+            Some(Dialect::Bedrock),
+        );
+        check(r#"{"model":"m","done":false}"#, Some(Dialect::Ollama));
+        let prelude = b"\0\0\0\x76\0\0\0\x52\x96\xd5\xfa\xde\x0b:event-type";
+        assert_eq!(Dialect::guess(prelude), Some(Dialect::Bedrock));
     }
 
     #[test]
@@ -211,6 +279,7 @@ mod tests {
         let check = |body: &str| assert_eq!(Dialect::guess(body.as_bytes()), None, "{body}");
         check("");
         check("[]");
+        check("\0\0\0\x76\0\0\0\x52\0\0\0\0");
         check("<html>");
         check(r#"{"text":"{\"choices\":[]}","choices":null}"#);
         check(r#"{"error":"busy"}"#);

@@ -1,11 +1,13 @@
 //! The Meta Llama API's own format (`llama-api-python`, response types, August 2025).
 
 use crate::json::Node;
-use crate::scanner::{Counts, Fault, Leaf, NUMBER, Slot, kept, text};
+use crate::scanner::{Counts, Fault, Leaf, NUMBER, Slot, document, error, kept, text};
 use crate::usage::Usage;
 
 /// Where a response, or one event of a stream, says what.
-pub(super) static RESPONSE: Node<Leaf> = Node::new().keys(&[
+pub(super) static RESPONSE: Node<Leaf> = Node::new().keys(KEYS).items(&document(KEYS));
+
+const KEYS: &[(&str, Node<Leaf>)] = &[
     kept("model", Leaf::Model),
     (
         "completion_message",
@@ -33,15 +35,8 @@ pub(super) static RESPONSE: Node<Leaf> = Node::new().keys(&[
     kept("title", Leaf::Flat(Fault::Kind)),
     kept("detail", Leaf::Flat(Fault::Message)),
     kept("status", Leaf::Flat(Fault::Code)),
-    (
-        "error",
-        kept("error", Leaf::Error(Fault::Message)).1.keys(&[
-            kept("type", Leaf::Error(Fault::Kind)),
-            kept("code", Leaf::Error(Fault::Code)),
-            kept("message", Leaf::Error(Fault::Message)),
-        ]),
-    ),
-]);
+    error(),
+];
 
 /// Usage is a list of `{metric, value, unit}`, in any order.
 const METRICS: Node<Leaf> = Node::new().items(&METRIC);
@@ -65,10 +60,7 @@ const FUNCTION: Node<Leaf> = Node::new().keys(&[text("name"), text("arguments")]
 /// The usage that these numbers mean.
 pub(super) fn usage(counts: &Counts) -> Option<Usage> {
     match (counts.get(Slot::Input), counts.get(Slot::Output)) {
-        (None, None) => counts.get(Slot::Total).map(|total| Usage {
-            split_known: false,
-            ..Usage::new(total, 0)
-        }),
+        (None, None) => counts.get(Slot::Total).map(Usage::unsplit),
         (input, output) => Some(Usage::new(input.unwrap_or(0), output.unwrap_or(0))),
     }
 }

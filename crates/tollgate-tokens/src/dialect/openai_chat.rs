@@ -1,9 +1,12 @@
 //! OpenAI's formats and the fields that other providers added to them (provider API references and SDK types, 2026).
 
+use crate::Counted;
 use crate::descriptor::{self, Ask, cap, hidden, measured, part};
 use crate::json::Node;
 use crate::price::Cost;
-use crate::scanner::{Counts, Fault, Leaf, NUMBER, Slot, count, kept, text};
+use crate::scanner::{
+    Counts, Fault, Leaf, Manner, NUMBER, Slot, count, document, error, kept, text,
+};
 use crate::usage::Usage;
 
 /// Where a request says what, in any of the formats: they use no key for two things that could be mixed up.
@@ -20,6 +23,7 @@ pub(super) static REQUEST: Node<Ask> = Node::new().keys(&[
     cap("max_completion_tokens", 0),
     cap("max_output_tokens", 1),
     cap("max_tokens", 2),
+    descriptor::open_cap("n_predict", 2), // llama.cpp, where a negative number is no cap
     ("messages", Node::mark(Ask::Messages).items(&ASKED_MESSAGE)),
     ("tools", Node::deep(Ask::Text)),
     ("functions", Node::deep(Ask::Text)),
@@ -34,6 +38,7 @@ pub(super) static REQUEST: Node<Ask> = Node::new().keys(&[
     // Embeddings take the same forms as above; Responses take a string or a list of items.
     ("input", Node::measure(Ask::Input).items(&INPUT)),
     measured("instructions", Ask::Message),
+    measured("suffix", Ask::Text),
     (
         "text",
         Node::new().keys(&[("format", Node::deep(Ask::Text))]),
@@ -88,18 +93,17 @@ const ASKED_FUNCTION: Node<Ask> = Node::new().keys(&[
 ]);
 
 /// Where a response, or one event of a stream, says what.
-pub(super) static RESPONSE: Node<Leaf> = Node::new().keys(&[
+pub(super) static RESPONSE: Node<Leaf> = Node::new().keys(KEYS).items(&document(KEYS));
+
+const KEYS: &[(&str, Node<Leaf>)] = &[
     // Every format.
     kept("model", Leaf::Model),
     ("usage", USAGE),
-    ("error", ERROR),
+    error(),
     // Chat and legacy completions, whole and streamed.
     ("choices", Node::new().items(&CHOICE)),
     // Groq repeats the usage here, and only here when the stream was not asked for any.
-    (
-        "x_groq",
-        Node::new().keys(&[("usage", USAGE), ("error", ERROR)]),
-    ),
+    ("x_groq", Node::new().keys(&[("usage", USAGE), error()])),
     // Responses, whole.
     ("output", Node::new().items(&OUTPUT)),
     kept("status", Leaf::Status),
@@ -122,7 +126,7 @@ pub(super) static RESPONSE: Node<Leaf> = Node::new().keys(&[
         Node::new().keys(&[
             kept("model", Leaf::Model),
             ("usage", USAGE),
-            ("error", ERROR),
+            error(),
             kept("status", Leaf::Status),
             (
                 "incomplete_details",
@@ -130,13 +134,30 @@ pub(super) static RESPONSE: Node<Leaf> = Node::new().keys(&[
             ),
         ]),
     ),
-    // The answer of `/v1/responses/input_tokens`.
+    // llama.cpp: beside the usage or in place of it, and its own completions.
+    (
+        "timings",
+        Node::new().keys(&[
+            count("prompt_n", Slot::TimedInput),
+            count("cache_n", Slot::TimedCache),
+            count("predicted_n", Slot::TimedOutput),
+        ]),
+    ),
+    text("content"),
+    kept("stop_type", Leaf::Finish),
+    ("stop", Node::mark(Leaf::Done)),
+    // The answers of `/v1/responses/input_tokens`, of vLLM's and llama.cpp's `/tokenize`, and of xAI's `/v1/tokenize-text`.
     count("input_tokens", Slot::Counted),
+    count("count", Slot::Counted),
+    ("tokens", TOKENS),
+    ("token_ids", TOKENS),
     // Errors of Mistral, older vLLM, xAI and the Responses `error` event lie flat.
     kept("object", Leaf::Object),
     kept("code", Leaf::Flat(Fault::Code)),
     kept("message", Leaf::Flat(Fault::Message)),
-]);
+];
+
+const TOKENS: Node<Leaf> = Node::mark(Leaf::TokenList).items(&Node::mark(Leaf::Token));
 
 const USAGE: Node<Leaf> = Node::new().keys(&[
     count("prompt_tokens", Slot::Input),
@@ -169,13 +190,6 @@ const INPUT_DETAILS: Node<Leaf> = Node::new().keys(&[
 ]);
 
 const OUTPUT_DETAILS: Node<Leaf> = Node::new().keys(&[count("reasoning_tokens", Slot::Reasoning)]);
-
-/// An object, or xAI's plain string.
-const ERROR: Node<Leaf> = kept("error", Leaf::Error(Fault::Message)).1.keys(&[
-    kept("type", Leaf::Error(Fault::Kind)),
-    kept("code", Leaf::Error(Fault::Code)),
-    kept("message", Leaf::Error(Fault::Message)),
-]);
 
 const CHOICE: Node<Leaf> = Node::new().keys(&[
     ("delta", MESSAGE),
@@ -215,65 +229,86 @@ const OUTPUT: Node<Leaf> = Node::new().keys(&[
 ]);
 
 /// The usage that these numbers mean.
-pub(super) fn usage(counts: &Counts) -> Option<Usage> {
+pub(super) fn usage(counts: &Counts, manner: Manner) -> Option<Usage> {
     let get = |slot| counts.get(slot);
     let input = get(Slot::Input);
     let reasoning = get(Slot::Reasoning).unwrap_or(0);
     let output = match get(Slot::Completion) {
-        Some(completion)
-            if excludes_reasoning(counts, input.unwrap_or(0), completion, reasoning) =>
-        {
+        Some(completion) if has_reasoning_beside(counts, manner) => {
             Some(completion.saturating_add(reasoning))
         }
         Some(completion) => Some(completion),
         None => get(Slot::Output),
     };
     if input.is_none() && output.is_none() {
-        // Some embedding servers report nothing but the total.
-        return get(Slot::Total).map(|total| Usage {
-            split_known: false,
-            ..Usage::new(total, 0)
-        });
+        // Some embedding servers report nothing but the total; llama.cpp may report nothing but its timings.
+        return get(Slot::Total)
+            .map(Usage::unsplit)
+            .or_else(|| timed(counts));
     }
     let input = input.unwrap_or(0);
     let output = output.unwrap_or(0);
     let cache_read = get(Slot::CacheRead)
         .or(get(Slot::CacheReadToo))
         .unwrap_or(0);
-    // A part cannot exceed its whole: more cached than prompted means that the prompt was counted without it.
-    let input = if cache_read > input {
-        input.saturating_add(cache_read)
-    } else {
-        input
+    let cache_write = get(Slot::CacheWrite).unwrap_or(0);
+    let input = match manner.cache {
+        Some(Counted::Beside) => input.saturating_add(cache_read).saturating_add(cache_write),
+        // A part cannot exceed its whole: more cached than prompted means that the prompt was counted without it.
+        _ if cache_read > input => input.saturating_add(cache_read),
+        _ => input,
     };
     let ticks = get(Slot::Ticks).map(|ticks| ticks.div_ceil(10)); // 1e-10 to 1e-9 USD, rounded up against the caller.
     Some(Usage {
         cache_read,
-        cache_write: get(Slot::CacheWrite).unwrap_or(0).min(input - cache_read),
+        cache_write: cache_write.min(input - cache_read),
         reasoning: reasoning.min(output),
         cost: get(Slot::Cost).or(ticks).map(Cost),
         ..Usage::new(input, output)
     })
 }
 
-/// Whether `completion_tokens` leaves reasoning out, as xAI's chat format does and OpenAI's does not.
+/// What llama.cpp's timings say: input that it evaluated, input that it had in its cache, and output.
+fn timed(counts: &Counts) -> Option<Usage> {
+    let get = |slot| counts.get(slot).unwrap_or(0);
+    counts
+        .get(Slot::TimedInput)
+        .or(counts.get(Slot::TimedOutput))?;
+    let cache_read = get(Slot::TimedCache);
+    Some(Usage {
+        cache_read,
+        ..Usage::new(
+            get(Slot::TimedInput).saturating_add(cache_read),
+            get(Slot::TimedOutput),
+        )
+    })
+}
+
+/// Whether `completion_tokens` leaves reasoning out, as xAI's chat format does and OpenAI's does not. The provider's known
+/// convention decides, unless the total proves otherwise; without one, the numbers do.
 ///
 /// The total is not trusted as a count, only as evidence of the convention. Where completion includes reasoning, the total is
 /// prompt + completion, so it cannot equal prompt + completion + reasoning unless there was no reasoning, and then
-/// the two conventions agree. That makes the sum safe to go by for OpenAI and everybody who follows it. Should xAI's total not match
-/// either sum, its own fields (`num_sources_used`, `cost_in_usd_ticks`) tell it. Reasoning above completion alone proves nothing where
-/// there is a total, because gateways re-tokenise reasoning and overshoot.
-fn excludes_reasoning(counts: &Counts, prompt: u64, completion: u64, reasoning: u64) -> bool {
-    let inclusive = prompt.saturating_add(completion);
-    let is_xai = counts
-        .get(Slot::Sources)
-        .or(counts.get(Slot::Ticks))
-        .is_some();
+/// the two conventions agree. That makes the sum safe to go by for OpenAI and everybody who follows it. Should the total of a provider
+/// that leaves reasoning out match neither sum, its convention (or, of xAI, its own fields `num_sources_used` and
+/// `cost_in_usd_ticks`) tells it. Reasoning above completion alone proves nothing where there is a total, because gateways
+/// re-tokenise reasoning and overshoot.
+fn has_reasoning_beside(counts: &Counts, manner: Manner) -> bool {
+    let get = |slot| counts.get(slot).unwrap_or(0);
+    let reasoning = get(Slot::Reasoning);
+    let inclusive = get(Slot::Input).saturating_add(get(Slot::Completion));
+    let is_beside = match manner.reasoning {
+        Some(place) => place == Counted::Beside,
+        None => counts
+            .get(Slot::Sources)
+            .or(counts.get(Slot::Ticks))
+            .is_some(),
+    };
     match counts.get(Slot::Total) {
         _ if reasoning == 0 => false,
         Some(total) => {
-            total == inclusive.saturating_add(reasoning) || (is_xai && total != inclusive)
+            total == inclusive.saturating_add(reasoning) || (is_beside && total != inclusive)
         }
-        None => is_xai || reasoning > completion,
+        None => is_beside || (manner.reasoning.is_none() && reasoning > get(Slot::Completion)),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::outcome::{BodyError, Scan};
 use crate::json::{Node, Sink};
 use crate::number::scaled;
-use crate::{Dialect, Warning};
+use crate::{Counted, Dialect, Warning};
 
 /// What is at a wanted place of a response.
 #[derive(Debug, Clone, Copy)]
@@ -18,14 +18,24 @@ pub(crate) enum Leaf {
     Dollars(&'static str),
     /// Generated text.
     Text,
+    /// A document of its own, as base64.
+    Bytes,
+    /// One document of several in a list.
+    Document,
     /// The model's name.
     Model,
     /// Why generation stopped.
     Finish,
+    /// The same where nothing else ends a stream.
+    LastFinish,
     /// The status of a whole response, which is a reason to stop unless it says that the response is still under way.
     Status,
     /// What kind of event the document is; one of these ends the stream.
     Type(&'static [&'static str]),
+    /// Whether this is the last document of a stream.
+    Done,
+    /// What only the last document of a stream has.
+    End,
     /// What kind of object the document is.
     Object,
     /// A part of an error, under the document's `error`.
@@ -38,12 +48,18 @@ pub(crate) enum Leaf {
     MetricName(&'static [(&'static str, Slot)]),
     /// Its number.
     MetricValue,
+    /// The tokens of a text, as the answer of a tokenizer.
+    TokenList,
+    /// One of them.
+    Token,
 }
 
 /// Which part of an error.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
     Kind,
+    /// Google's name for the kind of error.
+    Status,
     Code,
     Message,
 }
@@ -52,7 +68,11 @@ pub(crate) enum Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slot {
     Input,
-    /// Output that includes reasoning.
+    /// Input that a provider's tools brought into the prompt.
+    ToolInput,
+    /// Input of which cached tokens are a part, where `Input` leaves them out.
+    Prompt,
+    /// Output as the dialect counts it.
     Output,
     /// Output as OpenAI's chat format names it, whose meaning depends on the provider.
     Completion,
@@ -69,18 +89,48 @@ pub(crate) enum Slot {
     /// Money, in xAI's ticks.
     Ticks,
     Sources,
+    BilledInput,
+    BilledOutput,
+    /// Counts that lie beside a vendor's body, in the head of the response or in a stream's metrics.
+    HeadInput,
+    HeadOutput,
+    HeadCacheRead,
+    HeadCacheWrite,
+    /// Counts of a server's own timings: input that was evaluated, input that was cached, output.
+    TimedInput,
+    TimedCache,
+    TimedOutput,
+    /// The provider said that the answer is done.
+    Done,
     /// The answer of a token counting endpoint.
     Counted,
 }
 
 /// The numbers found so far.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Counts([Option<u64>; Slot::Counted as usize + 1]);
+pub(crate) struct Counts {
+    values: [u64; Slot::Counted as usize + 1],
+    /// One bit per number that is known.
+    known: u32,
+}
 
 impl Counts {
     pub(crate) fn get(&self, slot: Slot) -> Option<u64> {
-        self.0[slot as usize]
+        let is_known = self.known >> slot as u32 & 1 == 1;
+        is_known.then_some(self.values[slot as usize])
     }
+
+    pub(crate) fn set(&mut self, slot: Slot, value: u64) {
+        self.values[slot as usize] = value;
+        self.known |= 1 << slot as u32;
+    }
+}
+
+/// Where the provider counts what, where it is known ([`Conventions`](crate::Conventions)).
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Manner {
+    pub(crate) reasoning: Option<Counted>,
+    pub(crate) cache: Option<Counted>,
 }
 
 /// A place that holds a count.
@@ -103,14 +153,33 @@ pub(crate) const fn kept(name: &'static str, leaf: Leaf) -> (&'static str, Node<
     (name, Node::keep(leaf, limit))
 }
 
+/// The place of an error: an object, or a plain string.
+pub(crate) const fn error() -> (&'static str, Node<Leaf>) {
+    let (name, node) = kept("error", Leaf::Error(Fault::Message));
+    (name, node.keys(FAULTS))
+}
+
+const FAULTS: &[(&str, Node<Leaf>)] = &[
+    kept("type", Leaf::Error(Fault::Kind)),
+    kept("status", Leaf::Error(Fault::Status)),
+    kept("code", Leaf::Error(Fault::Code)),
+    kept("message", Leaf::Error(Fault::Message)),
+];
+
+/// One document of a list: of a stream that is sent as one list in pieces, or of an error that is wrapped into one.
+pub(crate) const fn document(keys: &'static [(&'static str, Node<Leaf>)]) -> Node<Leaf> {
+    Node::mark(Leaf::Document).keys(keys)
+}
+
 /// Most bytes of a number that is written as a string.
 pub(crate) const NUMBER: u16 = 64;
 
 /// What has been found so far. Grows with nothing but the number of *different* oddities.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Collector {
     dialect: Dialect,
-    counts: Counts,
+    pub(super) manner: Manner,
+    pub(super) counts: Counts,
     model: Option<Arc<str>>,
     finish_reason: Option<Arc<str>>,
     error: Option<BodyError>,
@@ -121,7 +190,7 @@ pub(super) struct Collector {
 }
 
 /// What is only known at the end of a document.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Document {
     is_error: bool,
     /// The document has its own `error`.
@@ -138,6 +207,7 @@ impl Collector {
     pub(super) fn new(dialect: Dialect) -> Self {
         Self {
             dialect,
+            manner: Manner::default(),
             counts: Counts::default(),
             model: None,
             finish_reason: None,
@@ -158,14 +228,16 @@ impl Collector {
 
     /// What is known so far.
     pub(super) fn scan(&self, complete: bool) -> Scan {
+        let usage = self.dialect.usage(&self.counts, self.manner);
         Scan {
-            usage: self.dialect.usage(&self.counts),
+            // Tokens listed beside usage are those of the text, and no answer of their own.
+            counted: self.counts.get(Slot::Counted).filter(|_| usage.is_none()),
+            usage,
             model: self.model.clone(),
             finish_reason: self.finish_reason.clone(),
             error: self.error.clone(),
             complete,
             text_bytes: self.text_bytes,
-            counted: self.counts.get(Slot::Counted),
             warnings: self.warnings.clone(),
         }
     }
@@ -197,9 +269,14 @@ impl Collector {
 
     fn set(&mut self, slot: Slot, field: &'static str, value: Option<u64>) {
         match value {
-            Some(value) => self.counts.0[slot as usize] = Some(value),
+            Some(value) => self.counts.set(slot, value),
             None => self.warn(Warning::MalformedCount { field }),
         }
+    }
+
+    fn add_token(&mut self) {
+        let so_far = self.counts.get(Slot::Counted).unwrap_or(0);
+        self.counts.set(Slot::Counted, so_far.saturating_add(1));
     }
 
     fn set_error(&mut self, fault: Fault, text: &[u8]) {
@@ -214,14 +291,16 @@ impl Collector {
         let error = self.error.get_or_insert_default();
         match fault {
             Fault::Kind => error.kind = text,
+            Fault::Status => error.kind = error.kind.take().or(text),
             Fault::Code => error.code = text,
             Fault::Message => error.message = text,
         }
     }
 
-    fn set_flat(&mut self, fault: Fault, text: &[u8]) {
+    /// Sets what would be a part of an error, if the document as a whole is one.
+    pub(super) fn set_flat(&mut self, fault: Fault, text: &[u8]) {
         let part = match fault {
-            Fault::Kind => &mut self.document.kind,
+            Fault::Kind | Fault::Status => &mut self.document.kind,
             Fault::Code => &mut self.document.code,
             Fault::Message => &mut self.document.message,
         };
@@ -245,6 +324,10 @@ impl Sink<Leaf> for Collector {
             }
             Leaf::Model => remember(&mut self.model, text, whole),
             Leaf::Finish => remember(&mut self.finish_reason, text, whole),
+            Leaf::LastFinish => {
+                remember(&mut self.finish_reason, text, whole);
+                self.terminated = true;
+            }
             Leaf::Status if !matches!(text, b"in_progress" | b"queued") => {
                 remember(&mut self.finish_reason, text, whole);
             }
@@ -262,7 +345,7 @@ impl Sink<Leaf> for Collector {
                     .find(|(name, _)| name.as_bytes() == text)
                     .copied();
             }
-            Leaf::Status | Leaf::Text | Leaf::Metric => {}
+            _ => {}
         }
     }
 
@@ -272,6 +355,7 @@ impl Sink<Leaf> for Collector {
             Leaf::Total(name) => self.set(Slot::Total, name, scaled(text, 0)),
             Leaf::Dollars(name) => self.set(Slot::Cost, name, scaled(text, 9)),
             Leaf::MetricValue => self.document.value = Some(scaled(text, 0)),
+            Leaf::Token => self.add_token(),
             // A number in the input of a tool is generated text.
             Leaf::Text => self.text_bytes = self.text_bytes.saturating_add(text.len() as u64),
             Leaf::Error(Fault::Code) => self.set_error(Fault::Code, &text[..text.len().min(128)]),
@@ -282,14 +366,24 @@ impl Sink<Leaf> for Collector {
 
     fn literal(&mut self, leaf: Leaf, value: Option<bool>) {
         // `null` says nothing, so that an earlier value stands; `true` is nobody's number.
-        if let (Leaf::Count(_, field) | Leaf::Total(field), Some(_)) = (leaf, value) {
-            self.warn(Warning::MalformedCount { field });
+        match (leaf, value) {
+            (Leaf::Count(_, field) | Leaf::Total(field), Some(_)) => {
+                self.warn(Warning::MalformedCount { field });
+            }
+            (Leaf::Done, Some(true)) => {
+                self.terminated = true;
+                self.counts.set(Slot::Done, 1);
+            }
+            _ => {}
         }
     }
 
     fn open(&mut self, leaf: Leaf) {
         match leaf {
             Leaf::Count(_, field) => self.warn(Warning::MalformedCount { field }),
+            Leaf::End => self.terminated = true,
+            Leaf::TokenList => self.counts.set(Slot::Counted, 0),
+            Leaf::Token => self.add_token(),
             Leaf::Metric => {
                 self.document.metric = None;
                 self.document.value = None;
@@ -299,10 +393,10 @@ impl Sink<Leaf> for Collector {
     }
 
     fn close(&mut self, leaf: Leaf) {
-        if let (Leaf::Metric, Some((name, slot)), Some(value)) =
-            (leaf, self.document.metric, self.document.value)
-        {
-            self.set(slot, name, value);
+        match (leaf, self.document.metric, self.document.value) {
+            (Leaf::Metric, Some((name, slot)), Some(value)) => self.set(slot, name, value),
+            (Leaf::Document, ..) => self.end_document(false),
+            _ => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tollgate_tokens::Dialect::OpenAiChat;
-use tollgate_tokens::Framing::{Json, Ndjson, Sse};
+use tollgate_tokens::Framing::{EventStream, Json, Ndjson, Sse};
 use tollgate_tokens::{Dialect, Framing, Scan, Usage, UsageScanner};
 
 /// JSON with the keys that matter in places where they do and do not.
@@ -141,6 +141,7 @@ proptest! {
             Json => text,
             Sse => format!(": hello\r\n\r\nevent: x\r\ndata: {text}\r\n\r\ndata: [DONE]\r\n\r\n"),
             Ndjson => format!("{{}}\n{text}\n"),
+            EventStream => unreachable!("frames are not text"),
         };
         let scan = scan_cut(OpenAiChat, framing, text.as_bytes(), &cuts);
         prop_assert_eq!((scan.usage, scan.text_bytes), reference(&body));

@@ -1,6 +1,7 @@
 //! The usage scanner on odd, cut, broken and generated bodies.
 
 mod errors;
+mod frames;
 mod framing;
 mod generated;
 mod text;
