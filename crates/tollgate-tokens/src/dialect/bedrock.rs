@@ -182,9 +182,7 @@ pub(super) fn usage(counts: &Counts) -> Option<Usage> {
     let either = |slot, head| counts.get(slot).or(counts.get(head));
     let plain = either(Slot::Input, Slot::HeadInput);
     let output = either(Slot::Output, Slot::HeadOutput);
-    if plain.or(counts.get(Slot::Prompt)).or(output).is_none() {
-        return None;
-    }
+    plain.or(counts.get(Slot::Prompt)).or(output)?;
     let cache_read = either(Slot::CacheRead, Slot::HeadCacheRead).unwrap_or(0);
     let cache_write = either(Slot::CacheWrite, Slot::HeadCacheWrite).unwrap_or(0);
     let output = output.unwrap_or(0);
