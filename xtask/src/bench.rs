@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The benches there are, by the names of their targets.
-pub(crate) const BENCHES: [&str; 1] = ["limits"];
+pub(crate) const BENCHES: [&str; 2] = ["limits", "tokens"];
 
 /// Builds and runs one bench with these arguments; what it prints is passed on as it is.
 pub(crate) fn run(root: &Path, bench: &str, arguments: &[&str]) -> Result<(), String> {

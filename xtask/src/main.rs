@@ -50,4 +50,6 @@ Commands:
   test --quick    the same without running the examples
   tidy            the rules that no compiler checks: layers, file names and sizes, reasons, links, MSRV
   bench limits [--json] [GROUP...]
-                  the ledger and the gate beside governor, leaky-bucket, throttle-net and tokio's semaphore";
+                  the ledger and the gate beside governor, leaky-bucket, throttle-net and tokio's semaphore
+  bench tokens [--json] [GROUP...]
+                  usage read out of answers and streams, beside serde_json, sonic-rs, sseer and eventsource-stream";
