@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tollgate_limits::{Tick, Wait};
+use tollgate_limits::{Amounts, Labels, Tick};
 
 use crate::{
-    AcquireError, Call, Event, Gate, Permit, Ticket,
-    core::{Answer, Core, Wakes},
+    AcquireError, Call, Event, Gate, Permit, Priority, Ticket,
+    call::Asked,
+    core::{Answer, Core, Reason, Wakes},
     driver,
-    permit::{Granted, Held},
+    permit::Held,
     queue::{Place, Waiter},
 };
 
@@ -19,148 +21,175 @@ use crate::{
 #[must_use = "a call waits only while this is awaited"]
 pub struct Acquire {
     gate: Gate,
-    call: Call,
+    labels: Arc<Labels>,
     state: State,
 }
 
-#[derive(Clone, Copy)]
+/// Kept small: there may be very many.
 enum State {
-    New,
-    Waiting { place: Place, since: Tick },
+    New(New),
+    Waiting {
+        place: Place,
+        since: Tick,
+        ticket: Ticket,
+    },
     Done,
+}
+
+/// A call that has not asked yet.
+#[derive(Debug)]
+struct New {
+    asked: Asked,
+    ticket: Option<Ticket>,
+    deadline: Tick,
+    priority: Priority,
 }
 
 /// What happened when a call first asked.
 enum First {
-    Answered(Ticket, Answer),
-    /// What it waits for is not known before a store is asked.
-    Queued {
-        place: Place,
-        wait: Option<Wait>,
-    },
+    Answered(Answer, Amounts),
+    /// What it waits for is not known before a store is asked, and not looked for if nobody wants to hear it.
+    Queued(Place, Option<Reason>),
 }
 
 impl Acquire {
-    pub(crate) const fn new(gate: Gate, call: Call) -> Self {
+    pub(crate) fn new(gate: Gate, call: &Call, deadline: Tick) -> Self {
+        let new = New {
+            asked: call.asked.clone(),
+            ticket: call.ticket,
+            deadline,
+            priority: call.priority,
+        };
         Self {
             gate,
-            call,
-            state: State::New,
+            labels: call.labels.clone(),
+            state: State::New(new),
         }
     }
 
-    fn ask(&mut self, waker: &Waker) -> Poll<Result<Permit, AcquireError>> {
+    fn ask(&mut self, call: New, waker: &Waker) -> Poll<Result<Permit, AcquireError>> {
         let now = self.gate.now();
+        let amounts = call.asked.now();
         let mut wakes = Wakes::default();
-        let first = {
+        let (ticket, first) = {
             let mut core = self.gate.lock();
-            self.ask_core(&mut core, now, waker, &mut wakes)
+            let ticket = call.ticket.unwrap_or_else(|| core.ticket(call.priority));
+            let first = self.ask_core(&mut core, now, ticket, call, amounts, waker, &mut wakes);
+            (ticket, first)
         };
         self.gate.inner().wake(wakes);
         match first {
-            First::Answered(ticket, answer) => {
-                self.state = State::Done;
-                Poll::Ready(self.finish(answer, ticket, Duration::ZERO, false))
+            First::Answered(answer, amounts) => {
+                Poll::Ready(self.finish(answer, amounts, ticket, Duration::ZERO, false))
             }
-            First::Queued { place, wait } => {
-                self.state = State::Waiting { place, since: now };
-                let (binding, until) = wait.map_or((None, None), |w| (Some(w.binding), w.until));
+            First::Queued(place, reason) => {
+                self.state = State::Waiting {
+                    place,
+                    since: now,
+                    ticket,
+                };
+                let wait = reason.map(|reason| reason.wait);
                 self.gate.record(&Event::Queued {
-                    labels: &self.call.labels,
-                    binding: binding.as_ref(),
-                    until,
+                    labels: &self.labels,
+                    binding: wait.as_ref().map(|wait| &wait.binding),
+                    until: wait.as_ref().and_then(|wait| wait.until),
                 });
                 driver::ensure(self.gate.inner());
                 // The lock was free for a moment: the answer may be there already.
-                self.fetch(place, now, waker)
+                self.fetch(place, now, ticket, waker)
             }
         }
     }
 
-    fn ask_core(&self, core: &mut Core, now: Tick, waker: &Waker, wakes: &mut Wakes) -> First {
-        let Call {
-            labels,
-            amounts,
-            ticket,
-            deadline,
-            priority,
-        } = &self.call;
-        let asked = amounts;
-        let amounts = asked.now();
-        let lane = core.ledger.lane(labels);
-        let ticket = ticket.unwrap_or_else(|| core.ticket(*priority));
-        let deadline = *deadline;
-        let refuse = |error| First::Answered(ticket, Err(error));
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one caller, which holds the lock"
+    )]
+    fn ask_core(
+        &self,
+        core: &mut Core,
+        now: Tick,
+        ticket: Ticket,
+        call: New,
+        amounts: Amounts,
+        waker: &Waker,
+        wakes: &mut Wakes,
+    ) -> First {
+        let refuse = |error| First::Answered(Err(Box::new(error)), amounts);
+        let arrival = core.arrival(&self.labels, ticket);
         // Only the driver asks a store, one call after the other.
-        let mut due = Some(now);
-        let wait = if self.gate.inner().store.is_some() {
-            None
-        } else {
-            let obstacle = match core.enter(now, lane, &amounts, ticket, wakes) {
+        let (mut spot, mut reason) = (None, None);
+        if self.gate.inner().store.is_none() {
+            let found = match core.enter(now, &arrival, &amounts, wakes) {
                 Ok(reservation) => {
-                    let held = Held::Local(reservation);
-                    return First::Answered(ticket, Ok(Granted { held, amounts }));
+                    return First::Answered(
+                        Ok(Held::Local(reservation, arrival.kind.lane)),
+                        amounts,
+                    );
                 }
-                Err(obstacle) => obstacle,
+                Err(found) => found,
             };
-            due = obstacle.due();
-            match obstacle.into_wait(now) {
-                Ok(wait) => Some(wait),
-                Err(error) => return refuse(error),
+            if let Some(error) = core.must_refuse(now, arrival.kind.lane, &amounts) {
+                return refuse(error);
             }
-        };
-        let until = wait.as_ref().map_or(Some(now), |wait| wait.until);
-        let too_late = |deadline: Tick| deadline <= now || until.is_some_and(|at| deadline < at);
-        if wait.is_some() && deadline.is_some_and(too_late) {
-            return refuse(AcquireError::deadline(wait, now));
+            spot = Some(found.spot());
+            if call.deadline < Tick::MAX || self.gate.is_heard() {
+                match core.reason(now, &arrival, &amounts, found) {
+                    Ok(found) => reason = Some(found),
+                    Err(error) => return refuse(error),
+                }
+            }
+        }
+        if let Some(reason) = &reason
+            && (call.deadline <= now || reason.wait.until.is_some_and(|at| call.deadline < at))
+        {
+            return refuse(AcquireError::deadline(Some(reason.wait.clone()), now));
         }
         if core.queue.waiting() >= self.gate.queue_limit() {
             return refuse(AcquireError::queue_full(self.gate.queue_limit(), now));
         }
-        let waiter = Waiter::new(
-            lane,
-            labels.clone(),
-            asked.clone(),
-            amounts,
-            deadline,
-            waker.clone(),
-        );
-        let place = core.join(ticket, waiter, due, wakes);
-        First::Queued { place, wait }
+        let waiter = |line| {
+            let estimate = call.asked.into_estimate();
+            Waiter::new(line, amounts, estimate, call.deadline, waker.clone())
+        };
+        let place = core.join(now, &arrival, &self.labels, spot, waiter, wakes);
+        First::Queued(place, reason)
     }
 
     fn fetch(
         &mut self,
         place: Place,
         since: Tick,
+        ticket: Ticket,
         waker: &Waker,
     ) -> Poll<Result<Permit, AcquireError>> {
-        let Some(answer) = self.gate.lock().queue.fetch(place, waker) else {
+        let Some((answer, amounts)) = self.gate.lock().queue.fetch(place, waker) else {
             return Poll::Pending;
         };
         self.state = State::Done;
         let waited = self.gate.now().since(since);
-        Poll::Ready(self.finish(answer, place.ticket, waited, true))
+        Poll::Ready(self.finish(answer, amounts, ticket, waited, true))
     }
 
     fn finish(
         &self,
         answer: Answer,
+        amounts: Amounts,
         ticket: Ticket,
         waited: Duration,
         queued: bool,
     ) -> Result<Permit, AcquireError> {
-        let labels = &self.call.labels;
+        let labels = &self.labels;
         match answer {
-            Ok(granted) => {
-                let permit =
-                    Permit::new(self.gate.clone(), granted, labels.clone(), ticket, waited);
+            Ok(held) => {
+                let gate = self.gate.clone();
+                let permit = Permit::new(gate, held, amounts, labels.clone(), ticket, waited);
                 self.gate.record_admitted(&permit, queued);
                 Ok(permit)
             }
             Err(error) => {
                 self.gate.record_refused(labels, &error, waited, queued);
-                Err(error)
+                Err(*error)
             }
         }
     }
@@ -172,10 +201,19 @@ impl Future for Acquire {
     /// # Panics
     /// If polled again after it resolved, or outside a tokio runtime when the call has to wait.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.state {
-            State::New => self.ask(cx.waker()),
-            State::Waiting { place, since } => {
-                let poll = self.fetch(place, since, cx.waker());
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::New(call) => self.ask(call, cx.waker()),
+            State::Waiting {
+                place,
+                since,
+                ticket,
+            } => {
+                self.state = State::Waiting {
+                    place,
+                    since,
+                    ticket,
+                };
+                let poll = self.fetch(place, since, ticket, cx.waker());
                 if poll.is_pending() {
                     driver::ensure(self.gate.inner());
                 }
@@ -188,7 +226,7 @@ impl Future for Acquire {
 
 impl Drop for Acquire {
     fn drop(&mut self) {
-        let State::Waiting { place, since } = self.state else {
+        let State::Waiting { place, since, .. } = self.state else {
             return;
         };
         let now = self.gate.now();
@@ -196,11 +234,11 @@ impl Drop for Acquire {
         let in_store = self.gate.inner().store.is_some();
         let left = self.gate.lock().leave(now, place, in_store, &mut wakes);
         self.gate.inner().wake(wakes);
-        if let Some(Ok(granted)) = left.and_then(Waiter::into_answer) {
-            self.gate.give_back(granted.held, None);
+        if let Some(Ok(held)) = left.and_then(|left| left.answer) {
+            self.gate.give_back(held, None);
         }
         self.gate.record(&Event::Abandoned {
-            labels: &self.call.labels,
+            labels: &self.labels,
             waited: now.since(since),
         });
     }
@@ -209,7 +247,7 @@ impl Drop for Acquire {
 impl fmt::Debug for Acquire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acquire")
-            .field("call", &self.call)
+            .field("labels", &self.labels)
             .finish_non_exhaustive()
     }
 }

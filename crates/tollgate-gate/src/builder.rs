@@ -1,12 +1,18 @@
 //! `GateBuilder`: the settings of a gate that have defaults.
 
-use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tollgate_limits::{Ledger, Plan};
 
-use crate::{Gate, Recorder, Store, clock::Clock, core::Core, gate::Inner, queue::Queue};
+use crate::{
+    Gate, Recorder, Store, clock::Clock, core::Core, gate::Inner, lanes::Lanes, queue::Queue,
+};
+
+/// Nanoseconds. A class that rose faster than calls are admitted would be no lower than the others.
+const SHORTEST_AGEING: u64 = 1_000_000;
 
 /// Settings of a gate that have defaults.
 #[derive(Debug)]
@@ -17,16 +23,25 @@ pub struct GateBuilder {
     store: Option<Arc<dyn Store>>,
     started_at: Option<SystemTime>,
     queue_limit: usize,
+    ageing: Duration,
+    fair_between: Arc<str>,
+    weights: Vec<(String, u32)>,
 }
 
 impl GateBuilder {
-    pub(crate) const fn new(plan: Plan) -> Self {
+    /// How long a class of calls is passed over before it rises: see [`GateBuilder::ageing`].
+    pub const DEFAULT_AGEING: Duration = Duration::from_secs(60);
+
+    pub(crate) fn new(plan: Plan) -> Self {
         Self {
             plan,
             recorders: Vec::new(),
             store: None,
             started_at: None,
             queue_limit: usize::MAX,
+            ageing: Self::DEFAULT_AGEING,
+            fair_between: "tenant".into(),
+            weights: Vec::new(),
         }
     }
 
@@ -55,6 +70,29 @@ impl GateBuilder {
         self
     }
 
+    /// The label whose values share quota by weight while more is wanted than there is: calls of one value go first come, first
+    /// served, and no value gets more than its share while another has calls waiting. Calls without the label share as one.
+    /// Default: `tenant`.
+    pub fn fair_between(mut self, label: impl Into<Arc<str>>) -> Self {
+        self.fair_between = label.into();
+        self
+    }
+
+    /// The weight of one value of the label in [`GateBuilder::fair_between`]: 2 gets twice the units of 1. 0 counts as 1, the
+    /// default. Can be changed later: [`Gate::set_weight`].
+    pub fn weight(mut self, tenant: impl Into<String>, weight: u32) -> Self {
+        self.weights.push((tenant.into(), weight));
+        self
+    }
+
+    /// How long a class may be passed over by higher ones at a policy before it rises by one, and then goes ahead of the class that
+    /// it has reached until one of its calls has been admitted. Default: [`GateBuilder::DEFAULT_AGEING`]. [`Duration::MAX`] keeps
+    /// classes strict for ever; less than a millisecond counts as one.
+    pub const fn ageing(mut self, span: Duration) -> Self {
+        self.ageing = span;
+        self
+    }
+
     /// The gate.
     #[must_use]
     pub fn build(self) -> Gate {
@@ -64,9 +102,18 @@ impl GateBuilder {
             store,
             started_at,
             queue_limit,
+            ageing,
+            fair_between,
+            weights,
         } = self;
         let clock = started_at.map_or_else(Clock::new, Clock::starting_at);
-        let core = Mutex::new(Core::new(Ledger::new(plan), Queue::default()));
+        let mut lanes = Lanes::new(fair_between);
+        for (tenant, weight) in weights {
+            lanes.set_weight(&tenant, weight);
+        }
+        let ageing = u64::try_from(ageing.as_nanos()).unwrap_or(u64::MAX);
+        let queue = Queue::new(ageing.max(SHORTEST_AGEING), store.is_some());
+        let core = Mutex::new(Core::new(Ledger::new(plan), queue, lanes));
         Arc::new(Inner {
             clock,
             rearm: Notify::new(),

@@ -11,9 +11,10 @@ use crate::{Priority, Ticket};
 #[derive(Clone, Debug)]
 pub struct Call {
     pub(crate) labels: Arc<Labels>,
-    pub(crate) amounts: Asked,
+    pub(crate) asked: Asked,
     pub(crate) ticket: Option<Ticket>,
-    pub(crate) deadline: Option<Tick>,
+    /// [`Tick::MAX`] if it has none.
+    pub(crate) deadline: Tick,
     pub(crate) priority: Priority,
 }
 
@@ -23,9 +24,9 @@ impl Call {
     pub fn new(labels: impl Into<Arc<Labels>>, amounts: Amounts) -> Self {
         Self {
             labels: labels.into(),
-            amounts: Asked::Fixed(amounts),
+            asked: Asked::Fixed(amounts),
             ticket: None,
-            deadline: None,
+            deadline: Tick::MAX,
             priority: Priority::Normal,
         }
     }
@@ -38,7 +39,7 @@ impl Call {
         estimate: impl Fn() -> Amounts + Send + Sync + 'static,
     ) -> Self {
         Self {
-            amounts: Asked::Estimated(Arc::new(estimate)),
+            asked: Asked::Estimated(Estimate(Arc::new(estimate))),
             ..Self::new(labels, Amounts::ZERO)
         }
     }
@@ -50,10 +51,10 @@ impl Call {
         self
     }
 
-    /// Waits no longer than until `deadline`, on the gate's clock ([`crate::Gate::now`]).
+    /// Waits no longer than until `deadline`, on the gate's clock ([`crate::Gate::now`]). [`Tick::MAX`] is no deadline.
     #[must_use]
     pub const fn by(mut self, deadline: Tick) -> Self {
-        self.deadline = Some(deadline);
+        self.deadline = deadline;
         self
     }
 
@@ -69,19 +70,43 @@ impl Call {
 #[derive(Clone)]
 pub(crate) enum Asked {
     Fixed(Amounts),
-    Estimated(Arc<dyn Fn() -> Amounts + Send + Sync>),
+    Estimated(Estimate),
 }
+
+/// Estimates a call's amounts by what has been learned so far.
+#[derive(Clone)]
+pub(crate) struct Estimate(Arc<dyn Fn() -> Amounts + Send + Sync>);
 
 impl Asked {
     pub(crate) fn now(&self) -> Amounts {
         match self {
             Self::Fixed(amounts) => *amounts,
-            Self::Estimated(estimate) => estimate(),
+            Self::Estimated(estimate) => estimate.now(),
+        }
+    }
+
+    /// How to estimate it again, if it is estimated.
+    pub(crate) fn into_estimate(self) -> Option<Estimate> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::Estimated(estimate) => Some(estimate),
         }
     }
 }
 
+impl Estimate {
+    pub(crate) fn now(&self) -> Amounts {
+        self.0()
+    }
+}
+
 impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.now().fmt(f)
+    }
+}
+
+impl fmt::Debug for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.now().fmt(f)
     }

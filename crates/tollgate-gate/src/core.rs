@@ -1,6 +1,5 @@
-//! `Core`: the ledger and the queue under one lock, and the one place where waiting calls are admitted.
+//! `Core`: the ledger and the queue under one lock, and when the driver has something to do.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -10,23 +9,26 @@ use tollgate_limits::{
 
 use crate::{
     AcquireError, Priority, Ticket,
-    permit::{Granted, Held},
-    queue::{Place, Queue, Waiter},
+    lanes::Lanes,
+    permit::Held,
+    queue::{Joined, Kind, Left, LineId, Place, Queue, Standing, Waiter},
 };
 
 /// What a waiting call is told.
-pub(crate) type Answer = Result<Granted, AcquireError>;
+pub(crate) type Answer = Result<Held, Box<AcquireError>>;
 
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) ledger: Ledger,
     pub(crate) queue: Queue<Answer>,
+    pub(crate) lanes: Lanes,
     pub(crate) driver: Driver,
-    /// When a waiting call may be admitted next, or has to be asked for; never too late.
-    pub(crate) next_admission: Option<Tick>,
+    /// When a store has to be asked next; never too late.
+    pub(crate) next_question: Option<Tick>,
     /// Settlements that a store has taken; each may have made room.
     pub(crate) settlements: u64,
     next_ticket: u64,
+    latest: Tick,
 }
 
 /// The task that wakes at the next admission while calls wait.
@@ -41,14 +43,37 @@ pub(crate) enum Driver {
 /// Why a call is not admitted now.
 #[derive(Debug)]
 pub(crate) enum Obstacle {
+    /// It does not fit by itself.
     Wait(Wait),
-    /// It fits, but calls that came earlier wait for a policy that it needs; perhaps not from `until` on.
-    Behind {
-        binding: Binding,
-        until: Option<Tick>,
-    },
+    /// It may fit, but others who wait at this meter go first.
+    Behind(u32),
     Spent(Wait),
     NeverFits(Binding),
+}
+
+/// Where a call that has to wait will stand, if it is the first of its line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Spot {
+    Meter(u32),
+    /// At the meter that it lacks room in for longest.
+    Binding,
+}
+
+impl Obstacle {
+    pub(crate) const fn spot(&self) -> Spot {
+        match self {
+            Self::Behind(meter) => Spot::Meter(*meter),
+            Self::Wait(_) | Self::Spent(_) | Self::NeverFits(_) => Spot::Binding,
+        }
+    }
+}
+
+/// Why a call waits, in full.
+#[derive(Debug)]
+pub(crate) struct Reason {
+    pub(crate) wait: Wait,
+    /// It fits by itself; others go first.
+    pub(crate) behind: bool,
 }
 
 /// What has to be done once the lock is gone.
@@ -60,14 +85,16 @@ pub(crate) struct Wakes {
 }
 
 impl Core {
-    pub(crate) const fn new(ledger: Ledger, queue: Queue<Answer>) -> Self {
+    pub(crate) const fn new(ledger: Ledger, queue: Queue<Answer>, lanes: Lanes) -> Self {
         Self {
             ledger,
             queue,
+            lanes,
             driver: Driver::None,
-            next_admission: None,
+            next_question: None,
             settlements: 0,
             next_ticket: 0,
+            latest: Tick::ZERO,
         }
     }
 
@@ -80,65 +107,115 @@ impl Core {
         ticket
     }
 
-    /// Reserves for a call that is not in line, if it fits and nobody who came earlier waits for what it needs.
+    /// Time only moves forward: threads can come in with an instant that another has overtaken.
+    pub(crate) fn forward(&mut self, now: Tick) -> Tick {
+        self.latest = self.latest.max(now);
+        self.latest
+    }
+
+    /// How a call that is not in line stands against others.
+    pub(crate) fn arrival(&mut self, labels: &Arc<Labels>, ticket: Ticket) -> Standing {
+        let (lane, tenant) = self.lanes.find(&mut self.ledger, labels);
+        let class = ticket.priority;
+        Standing {
+            kind: Kind {
+                lane,
+                class,
+                tenant,
+            },
+            number: ticket.number,
+            line: None,
+            senior: false,
+        }
+    }
+
+    /// Reserves for a call that is not in line, if it fits and nobody who waits for what it needs goes first.
     pub(crate) fn enter(
         &mut self,
         now: Tick,
-        lane: Lane,
+        call: &Standing,
         amounts: &Amounts,
-        ticket: Ticket,
         wakes: &mut Wakes,
     ) -> Result<Reservation, Obstacle> {
         self.catch_up(now, wakes);
-        if self.queue.waiting() > 0
-            && let Some(obstacle) = self.outlook(now, lane, amounts, ticket)
-        {
-            return Err(obstacle);
+        if let Some(meter) = self.behind(now, call, None) {
+            return Err(Obstacle::Behind(meter));
         }
-        match self.ledger.reserve(now, lane, amounts) {
-            Decision::Granted(reservation) => Ok(reservation),
+        match self.ledger.reserve(now, call.kind.lane, amounts) {
+            Decision::Granted(reservation) => {
+                if self.queue.stands_any() {
+                    self.charge(now, call, amounts);
+                    self.pump(now, wakes);
+                }
+                Ok(reservation)
+            }
             Decision::Wait(wait) => Err(Obstacle::Wait(wait)),
             Decision::Spent(wait) => Err(Obstacle::Spent(wait)),
             Decision::NeverFits(binding) => Err(Obstacle::NeverFits(binding)),
         }
     }
 
-    /// Puts a call in line for which there is something to do at `due`, if that is known.
+    /// The meter, other than `here`, at which somebody waits who goes before this call.
+    pub(crate) fn behind(&mut self, now: Tick, call: &Standing, here: Option<u32>) -> Option<u32> {
+        if !self.queue.stands_any() {
+            return None;
+        }
+        let Self { ledger, queue, .. } = self;
+        let mut meters = ledger.meters_of(call.kind.lane).iter().copied();
+        meters.find(|meter| Some(*meter) != here && queue.is_before(*meter, call, now))
+    }
+
+    /// Lines up a call that cannot be admitted now with the spot where it will stand; `None` if only a store can tell.
     pub(crate) fn join(
         &mut self,
-        ticket: Ticket,
-        waiter: Waiter<Answer>,
-        due: Option<Tick>,
+        now: Tick,
+        call: &Standing,
+        labels: &Arc<Labels>,
+        spot: Option<Spot>,
+        waiter: impl FnOnce(LineId) -> Waiter<Answer>,
         wakes: &mut Wakes,
     ) -> Place {
         if self.queue.waiting() == 0 {
-            self.next_admission = None;
+            self.next_question = None;
         }
-        let place = self.queue.enqueue(ticket, waiter);
-        if self.queue.is_head(place) {
-            self.next_admission = min_some(self.next_admission, due);
+        let Joined { place, line, first } =
+            self.queue.enqueue(call.kind, labels, call.number, waiter);
+        match spot {
+            None if first => self.next_question = min_some(self.next_question, Some(now)),
+            Some(spot) if first => {
+                let meter = match spot {
+                    Spot::Meter(meter) => Some(meter),
+                    Spot::Binding => self.binding_meter(now, line, None).map(|(meter, _)| meter),
+                };
+                // What lacked room a moment ago and no longer does is looked at at once.
+                let any = || self.ledger.meters_of(call.kind.lane).first().copied();
+                if let Some(meter) = meter.or_else(any) {
+                    self.queue.stand(line, meter, now);
+                    self.pump(now, wakes);
+                }
+            }
+            _ => {}
         }
         self.rearm(wakes);
         place
     }
 
-    /// Takes a call out of line whose caller gave up, with the answer that it has not fetched. The caller drops both once the lock
-    /// is gone, because dropping a waker can run anybody's code.
+    /// Takes a call out of line whose caller gave up, with the answer that it has not fetched.
     pub(crate) fn leave(
         &mut self,
         now: Tick,
         place: Place,
         in_store: bool,
         wakes: &mut Wakes,
-    ) -> Option<Waiter<Answer>> {
+    ) -> Option<Left<Answer>> {
         let was_head = self.queue.is_head(place);
-        let left = self.queue.cancel(place);
+        let left = self.queue.cancel(place, now);
         if !in_store {
             self.pump(now, wakes);
         } else {
             if was_head {
                 // The store has not been asked for whoever comes first now.
-                self.next_admission = Some(now);
+                self.next_question = Some(now);
             }
             self.rearm(wakes);
         }
@@ -149,9 +226,19 @@ impl Core {
     pub(crate) fn settled(&mut self, now: Tick, wakes: &mut Wakes) {
         self.settlements += 1;
         if self.queue.waiting() > 0 {
-            self.next_admission = Some(now);
+            self.next_question = Some(now);
         }
         self.rearm(wakes);
+    }
+
+    /// Something about the meters of a lane has changed: whoever waits there is looked at.
+    pub(crate) fn look_at(&mut self, now: Tick, lane: Lane, wakes: &mut Wakes) {
+        if self.queue.waiting() > 0 {
+            for &meter in self.ledger.meters_of(lane) {
+                self.queue.note(meter);
+            }
+            self.pump(now, wakes);
+        }
     }
 
     /// Admits whom the driver is about to admit, so that nobody comes in ahead of them before it runs.
@@ -159,18 +246,6 @@ impl Core {
         if self.queue.waiting() > 0 && self.wake_at().is_some_and(|at| at <= now) {
             self.pump(now, wakes);
         }
-    }
-
-    /// Admits every waiting call that fits now, in order, then refuses those whose deadline has passed.
-    pub(crate) fn pump(&mut self, now: Tick, wakes: &mut Wakes) {
-        if self.queue.waiting() > 0 {
-            self.next_admission = self.admit(now, wakes);
-            while self.refuse_late(now, wakes) {
-                // Whoever was refused may have stood in the way of others.
-                self.next_admission = self.admit(now, wakes);
-            }
-        }
-        self.rearm(wakes);
     }
 
     /// Tells the driver if it sleeps too long, or for nobody.
@@ -194,193 +269,141 @@ impl Core {
         Some(wake_at)
     }
 
-    /// When the driver has something to do: the next admission or the next deadline.
+    /// When the driver has something to do: the next admission, question or deadline.
     pub(crate) fn wake_at(&self) -> Option<Tick> {
-        min_some(
-            self.next_admission,
-            self.queue.first_deadline().map(|(deadline, _)| deadline),
-        )
+        let deadline = self.queue.first_deadline().map(|(deadline, _)| deadline);
+        let wake = min_some(self.queue.first_wake(), self.next_question);
+        min_some(wake, deadline)
     }
 
-    /// A call that does not fit claims the policies that have no room for it: calls behind it that need one of those wait too, so
-    /// that a large call is never starved by small ones, while calls that share none of them pass.
-    fn admit(&mut self, now: Tick, wakes: &mut Wakes) -> Option<Tick> {
-        let mut claimed = BTreeSet::new();
-        let mut earliest = None;
-        // When the first claim lapses, which matters if anybody is held back by one.
-        let mut lapse = None;
-        let mut held_back = false;
-        let mut after = None;
-        while let Some((place, waiter)) = self.queue.head_after(after) {
-            after = Some(place);
-            let lane = waiter.lane;
-            if self.touches(lane, &claimed) {
-                held_back = true;
-                continue;
-            }
-            let amounts = self.queue.look_again(place);
-            let answer = match self.ledger.reserve(now, lane, &amounts) {
-                Decision::Granted(reservation) => Ok(Granted {
-                    held: Held::Local(reservation),
-                    amounts,
-                }),
-                Decision::Wait(wait) => {
-                    lapse = min_some(lapse, self.claim(now, lane, &amounts, &mut claimed));
-                    earliest = min_some(earliest, wait.until);
-                    continue;
-                }
-                Decision::Spent(wait) => Err(AcquireError::spent(wait, now)),
-                Decision::NeverFits(binding) => Err(AcquireError::never_fits(binding, now)),
-            };
-            wakes.wakers.extend(self.queue.answer(place, answer));
-        }
-        if held_back {
-            min_some(earliest, lapse)
-        } else {
-            earliest
-        }
-    }
-
-    /// What keeps a call of this lane behind those that came earlier, by the same rule as [`Core::admit`].
-    fn ahead(&mut self, now: Tick, lane: Lane, ticket: Ticket) -> Option<Obstacle> {
-        let mut claimed = BTreeSet::new();
-        let mut until = None;
-        let mut after = None;
-        while let Some((place, waiter)) = self.queue.head_after(after)
-            && place.ticket <= ticket
-        {
-            after = Some(place);
-            let (ahead, amounts) = (waiter.lane, waiter.amounts);
-            if self.touches(ahead, &claimed) {
-                continue;
-            }
-            until = min_some(until, self.claim(now, ahead, &amounts, &mut claimed));
-            if self.touches(lane, &claimed)
-                && let Check::Wait(wait) = self.ledger.check(now, ahead, &amounts)
-            {
-                let binding = wait.binding;
-                return Some(Obstacle::Behind { binding, until });
-            }
-        }
-        None
-    }
-
-    /// Why a call with this ticket would wait; `None` if it would be admitted now.
+    /// Why a call would wait; `None` if it would be admitted now.
     pub(crate) fn outlook(
         &mut self,
         now: Tick,
-        lane: Lane,
+        call: &Standing,
         amounts: &Amounts,
-        ticket: Ticket,
     ) -> Option<Obstacle> {
-        match self.ledger.check(now, lane, amounts) {
-            Check::Fits => self.ahead(now, lane, ticket),
+        match self.ledger.check(now, call.kind.lane, amounts) {
+            Check::Fits => self.behind(now, call, None).map(Obstacle::Behind),
             Check::Wait(wait) => Some(Obstacle::Wait(wait)),
             Check::Spent(wait) => Some(Obstacle::Spent(wait)),
             Check::NeverFits(binding) => Some(Obstacle::NeverFits(binding)),
         }
     }
 
-    /// Refuses calls whose deadline has come without an admission; whether there were any.
-    pub(crate) fn refuse_late(&mut self, now: Tick, wakes: &mut Wakes) -> bool {
-        let mut any = false;
-        while let Some((deadline, place)) = self.queue.first_deadline()
-            && deadline <= now
-            && let Some(waiter) = self.queue.get_mut(place)
-        {
-            let (lane, amounts) = (waiter.lane, waiter.amounts);
-            let wait = match waiter.told.take() {
-                Some(told) => Some(told.wait),
-                None => self
-                    .outlook(now, lane, &amounts, place.ticket)
-                    .and_then(|obstacle| obstacle.into_wait(now).ok()),
-            };
-            let answer = Err(AcquireError::deadline(wait, now));
-            wakes.wakers.extend(self.queue.answer(place, answer));
-            any = true;
+    /// What a call would be told now.
+    pub(crate) fn check(&mut self, now: Tick, call: &Standing, amounts: &Amounts) -> Check {
+        match self.outlook(now, call, amounts) {
+            None => Check::Fits,
+            Some(Obstacle::Wait(wait)) => Check::Wait(wait),
+            Some(Obstacle::Behind(meter)) => Check::Wait(self.wait_behind(now, meter)),
+            Some(Obstacle::Spent(wait)) => Check::Spent(wait),
+            Some(Obstacle::NeverFits(binding)) => Check::NeverFits(binding),
         }
-        any
     }
 
-    /// The next lane's first call, after `after`, that a store has to be asked for.
+    /// The policy that whoever goes first at a meter waits for.
+    fn wait_behind(&mut self, now: Tick, meter: u32) -> Wait {
+        let first = self.queue.first_at(meter, now);
+        let ahead = first.and_then(|id| self.queue.head_of(id));
+        let units = ahead.map_or(0, |ahead| self.ledger.units_of(meter, &ahead.amounts));
+        Wait {
+            binding: self.ledger.binding(now, meter, units),
+            until: None,
+        }
+    }
+
+    /// Why a call must not wait, whoever waits already.
+    pub(crate) fn must_refuse(
+        &mut self,
+        now: Tick,
+        lane: Lane,
+        amounts: &Amounts,
+    ) -> Option<AcquireError> {
+        if let Some(binding) = self.ledger.never_fits(now, lane, amounts) {
+            return Some(AcquireError::never_fits(binding, now));
+        }
+        let spent = self.ledger.spent(now, lane, amounts)?;
+        Some(AcquireError::spent(spent, now))
+    }
+
+    /// An obstacle in full: the policy and what is missing there.
+    ///
+    /// # Errors
+    /// If the call must not wait for it.
+    pub(crate) fn reason(
+        &mut self,
+        now: Tick,
+        call: &Standing,
+        amounts: &Amounts,
+        obstacle: Obstacle,
+    ) -> Result<Reason, AcquireError> {
+        let meter = match obstacle {
+            Obstacle::Wait(wait) => {
+                let behind = false;
+                return Ok(Reason { wait, behind });
+            }
+            Obstacle::Spent(wait) => return Err(AcquireError::spent(wait, now)),
+            Obstacle::NeverFits(binding) => return Err(AcquireError::never_fits(binding, now)),
+            Obstacle::Behind(meter) => meter,
+        };
+        match self.ledger.check(now, call.kind.lane, amounts) {
+            Check::Wait(wait) => {
+                let behind = false;
+                Ok(Reason { wait, behind })
+            }
+            Check::Spent(wait) => Err(AcquireError::spent(wait, now)),
+            Check::NeverFits(binding) => Err(AcquireError::never_fits(binding, now)),
+            Check::Fits => {
+                let wait = self.wait_behind(now, meter);
+                let behind = true;
+                Ok(Reason { wait, behind })
+            }
+        }
+    }
+
+    /// The next line's first call, after `after`, that a store has to be asked for.
     pub(crate) fn next_to_ask(
         &mut self,
         now: Tick,
-        after: Option<Place>,
-    ) -> Option<(Place, Arc<Labels>, Amounts)> {
-        let mut after = after;
-        while let Some((place, waiter)) = self.queue.head_after(after) {
-            after = Some(place);
+        mut after: Option<(Ticket, LineId)>,
+    ) -> Option<Question> {
+        while let Some((head, place)) = self.queue.head_after(after) {
+            after = Some(head);
+            let waiter = self.queue.get(place)?;
             if waiter
-                .told
-                .as_ref()
+                .told()
                 .is_none_or(|told| told.again <= now || told.settlements != self.settlements)
             {
-                let labels = waiter.labels.clone();
-                return Some((place, labels, self.queue.look_again(place)));
+                let amounts = self.queue.look_again(place);
+                return Some(Question {
+                    head,
+                    place,
+                    labels: self.queue.lines[head.1].labels.clone(),
+                    amounts,
+                });
             }
         }
         None
     }
 
-    /// When a store has to be asked again, if it has been asked for every lane's first call.
+    /// When a store has to be asked again, if it has been asked for every line's first call.
     pub(crate) fn ask_again_at(&self) -> Option<Tick> {
-        let again = |waiter: &Waiter<Answer>| waiter.told.as_ref().map(|told| told.again);
-        self.queue.heads().filter_map(again).min()
-    }
-
-    /// Claims what has no room for a call; when the first of those claims lapses, because that policy has room again while another
-    /// still has none.
-    fn claim(
-        &mut self,
-        now: Tick,
-        lane: Lane,
-        amounts: &Amounts,
-        claimed: &mut BTreeSet<u32>,
-    ) -> Option<Tick> {
-        let mut lapse = None;
-        self.ledger.blocked_by(now, lane, amounts, |meter, fits| {
-            claimed.insert(meter);
-            lapse = min_some(lapse, fits);
-        });
-        lapse
-    }
-
-    fn touches(&self, lane: Lane, claimed: &BTreeSet<u32>) -> bool {
-        !claimed.is_empty()
-            && self
-                .ledger
-                .meters_of(lane)
-                .iter()
-                .any(|meter| claimed.contains(meter))
+        let heads = self.queue.heads();
+        heads.filter_map(|waiter| Some(waiter.told()?.again)).min()
     }
 }
 
-impl Obstacle {
-    /// When a call that comes in line may be admitted first; never too late.
-    pub(crate) fn due(&self) -> Option<Tick> {
-        match self {
-            Self::Wait(wait) => wait.until,
-            Self::Behind { until, .. } => *until,
-            Self::Spent(_) | Self::NeverFits(_) => None,
-        }
-    }
-
-    /// What the call waits for, or why it must not.
-    pub(crate) fn into_wait(self, now: Tick) -> Result<Wait, AcquireError> {
-        match self {
-            Self::Wait(wait) => Ok(wait),
-            Self::Behind { binding, .. } => Ok(Wait {
-                binding,
-                until: None,
-            }),
-            Self::Spent(wait) => Err(AcquireError::spent(wait, now)),
-            Self::NeverFits(binding) => Err(AcquireError::never_fits(binding, now)),
-        }
-    }
+/// What a store is asked: for whom, and what for.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) head: (Ticket, LineId),
+    pub(crate) place: Place,
+    pub(crate) labels: Arc<Labels>,
+    pub(crate) amounts: Amounts,
 }
 
-fn min_some(a: Option<Tick>, b: Option<Tick>) -> Option<Tick> {
+pub(crate) fn min_some(a: Option<Tick>, b: Option<Tick>) -> Option<Tick> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tollgate_limits::{Amounts, Labels, Tick, Wait};
+use tollgate_limits::{Tick, Wait};
 
 use crate::{
     AcquireError, Store, StoreDecision, StoreError,
-    core::{Answer, Driver, Wakes},
+    core::{Answer, Driver, Question, Wakes},
     gate::Inner,
-    permit::{Granted, Held},
+    permit::Held,
     queue::{Place, Told},
 };
 
@@ -94,40 +94,37 @@ async fn pump_store(guard: &mut Guard, store: &dyn Store) -> Option<Option<Tick>
             let next = core
                 .next_to_ask(now, after)
                 .or_else(|| core.next_to_ask(now, None));
-            core.next_admission = None;
+            core.next_question = None;
             let next = next.ok_or_else(|| {
-                core.next_admission = core.ask_again_at();
+                core.next_question = core.ask_again_at();
                 core.sleep()
             });
             (next, core.settlements)
         };
         inner.wake(wakes);
-        let (place, labels, amounts) = match next {
-            Ok(next) => next,
+        let question = match next {
+            Ok(question) => question,
             Err(wake_at) => return wake_at,
         };
-        after = Some(place);
+        let place = question.place;
+        after = Some(question.head);
         guard.asking = Some(place);
-        let decision = ask(&inner, store, now, &labels, &amounts).await;
+        let decision = ask(&inner, store, now, &question).await;
         guard.asking = None;
         match decision {
-            Ok(StoreDecision::Granted(id)) => hand_over(
-                &inner,
-                place,
-                Ok(Granted {
-                    held: Held::Stored(id),
-                    amounts,
-                }),
-            ),
+            Ok(StoreDecision::Granted(id)) => hand_over(&inner, place, Ok(Held::Stored(id))),
             Ok(StoreDecision::Wait(wait)) => tell(&inner, place, wait, settlements),
             Ok(StoreDecision::Spent(wait)) => {
-                hand_over(&inner, place, Err(AcquireError::spent(wait, now)));
+                hand_over(&inner, place, Err(Box::new(AcquireError::spent(wait, now))));
             }
             Ok(StoreDecision::NeverFits(binding)) => {
                 let error = AcquireError::never_fits(binding, now);
-                hand_over(&inner, place, Err(error));
+                hand_over(&inner, place, Err(Box::new(error)));
             }
-            Err(error) => hand_over(&inner, place, Err(AcquireError::store(error, now))),
+            Err(error) => {
+                let error = AcquireError::store(error, now);
+                hand_over(&inner, place, Err(Box::new(error)));
+            }
         }
     }
 }
@@ -137,10 +134,9 @@ async fn ask(
     inner: &Inner,
     store: &dyn Store,
     now: Tick,
-    labels: &Labels,
-    amounts: &Amounts,
+    question: &Question,
 ) -> Result<StoreDecision, StoreError> {
-    let mut asking = store.reserve(now, labels, amounts);
+    let mut asking = store.reserve(now, &question.labels, &question.amounts);
     loop {
         let deadline = {
             let mut core = inner.lock();
@@ -171,15 +167,12 @@ fn tell(inner: &Inner, place: Place, wait: Wait, settlements: u64) {
         let Some(waiter) = core.queue.get_mut(place) else {
             return;
         };
-        let too_late = waiter
-            .deadline
-            .is_some_and(|deadline| wait.until.is_some_and(|until| until > deadline));
-        if too_late {
+        if wait.until.is_some_and(|until| until > waiter.deadline) {
             let error = AcquireError::deadline(Some(wait), now);
-            core.queue.answer(place, Err(error))
+            core.queue.answer(place, Err(Box::new(error)), now)
         } else {
             let again = wait.until.unwrap_or_else(|| now.plus(ASK_AGAIN));
-            waiter.told = Some(Told {
+            waiter.tell(Told {
                 wait,
                 again: again.max(now.plus(ASK_NO_SOONER)),
                 settlements,
@@ -194,16 +187,17 @@ fn tell(inner: &Inner, place: Place, wait: Wait, settlements: u64) {
 
 /// Gives a waiting call its answer, or gives back what was granted to a call that has left meanwhile.
 fn hand_over(inner: &Arc<Inner>, place: Place, answer: Answer) {
+    let now = inner.clock.now();
     let (waker, unwanted) = {
         let mut core = inner.lock();
-        if core.queue.get_mut(place).is_some() {
-            (core.queue.answer(place, answer), None)
+        if core.queue.get(place).is_some() {
+            (core.queue.answer(place, answer, now), None)
         } else {
             (None, answer.ok())
         }
     };
     if let Some(granted) = unwanted {
-        inner.gate().give_back(granted.held, None);
+        inner.gate().give_back(granted, None);
     }
     if let Some(waker) = waker {
         waker.wake();
@@ -231,7 +225,7 @@ impl Drop for Guard {
         {
             let error = StoreError::new("it panicked");
             let error = AcquireError::store(error, self.inner.clock.now());
-            hand_over(&self.inner, place, Err(error));
+            hand_over(&self.inner, place, Err(Box::new(error)));
         }
         let wakers = {
             let mut core = self.inner.lock();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tollgate_limits::{Binding, Tick, Wait};
 
-use crate::{Refusal, StoreError};
+use crate::{Refusal, StoreError, core::Reason};
 
 /// Why a call was not admitted. Nothing is charged for it.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ enum Kind {
     NeverFits(Binding),
     Spent(Wait),
     NotNow(Wait),
-    Behind(Binding),
+    Behind(Wait),
     Deadline(Option<Wait>),
     QueueFull(usize),
     Unasked,
@@ -41,18 +41,13 @@ impl AcquireError {
         }
     }
 
-    pub(crate) const fn not_now(wait: Wait, at: Tick) -> Self {
-        Self {
-            kind: Kind::NotNow(wait),
-            at,
-        }
-    }
-
-    pub(crate) const fn behind(binding: Binding, at: Tick) -> Self {
-        Self {
-            kind: Kind::Behind(binding),
-            at,
-        }
+    pub(crate) fn not_now(reason: Reason, at: Tick) -> Self {
+        let kind = if reason.behind {
+            Kind::Behind(reason.wait)
+        } else {
+            Kind::NotNow(reason.wait)
+        };
+        Self { kind, at }
     }
 
     pub(crate) const fn deadline(wait: Option<Wait>, at: Tick) -> Self {
@@ -113,10 +108,11 @@ impl AcquireError {
     #[must_use]
     pub const fn binding(&self) -> Option<&Binding> {
         match &self.kind {
-            Kind::NeverFits(binding) | Kind::Behind(binding) => Some(binding),
-            Kind::Spent(wait) | Kind::NotNow(wait) | Kind::Deadline(Some(wait)) => {
-                Some(&wait.binding)
-            }
+            Kind::NeverFits(binding) => Some(binding),
+            Kind::Spent(wait)
+            | Kind::NotNow(wait)
+            | Kind::Behind(wait)
+            | Kind::Deadline(Some(wait)) => Some(&wait.binding),
             Kind::Deadline(None) | Kind::QueueFull(_) | Kind::Unasked | Kind::Store(_) => None,
         }
     }
@@ -126,7 +122,10 @@ impl AcquireError {
     #[must_use]
     pub const fn retry_at(&self) -> Option<Tick> {
         match &self.kind {
-            Kind::Spent(wait) | Kind::NotNow(wait) | Kind::Deadline(Some(wait)) => wait.until,
+            Kind::Spent(wait)
+            | Kind::NotNow(wait)
+            | Kind::Behind(wait)
+            | Kind::Deadline(Some(wait)) => wait.until,
             _ => None,
         }
     }
@@ -163,8 +162,8 @@ impl fmt::Display for AcquireError {
                 };
             }
             Kind::NotNow(wait) => write!(f, "{}", wait.binding),
-            Kind::Behind(binding) => {
-                write!(f, "{binding}, and calls that came earlier wait for it")
+            Kind::Behind(wait) => {
+                write!(f, "{}, and calls that go first wait for it", wait.binding)
             }
             Kind::Deadline(Some(wait)) => write!(f, "{}: not before the deadline", wait.binding),
             Kind::Deadline(None) => f.write_str("the call was not admitted before its deadline"),

@@ -1,17 +1,18 @@
 //! `Gate`: the handle that programs hold, clone and share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tollgate_limits::{Amounts, Check, Labels, News, Plan, Settlement, Status, Tick, Unit, Wait};
+use tollgate_limits::{Amounts, Check, Labels, Lane, News, Plan, Settlement, Status, Tick, Unit};
 
 use crate::{
     Acquire, AcquireError, Call, Event, GateBuilder, Permit, Recorder, Source, Store,
     clock::Clock,
-    core::{Core, Obstacle, Wakes},
-    permit::{Granted, Held},
+    core::{Core, Wakes},
+    permit::Held,
 };
 
 /// Where calls wait their turn. Clones share one ledger and one queue.
@@ -59,7 +60,7 @@ impl Gate {
     }
 
     /// A gate with other settings.
-    pub const fn builder(plan: Plan) -> GateBuilder {
+    pub fn builder(plan: Plan) -> GateBuilder {
         GateBuilder::new(plan)
     }
 
@@ -71,7 +72,7 @@ impl Gate {
     /// # Errors
     /// If the call can never fit, the queue is full, its deadline cannot be met, or the store fails.
     pub fn acquire(&self, call: &Call) -> Acquire {
-        Acquire::new(self.clone(), call.clone())
+        Acquire::new(self.clone(), call, call.deadline)
     }
 
     /// As [`Gate::acquire`], but refuses, at once where it can be known, what is not admitted by `deadline`.
@@ -79,10 +80,7 @@ impl Gate {
     /// # Errors
     /// As [`Gate::acquire`].
     pub fn acquire_by(&self, call: &Call, deadline: Instant) -> Acquire {
-        Acquire::new(
-            self.clone(),
-            call.clone().by(self.inner.clock.tick(deadline)),
-        )
+        Acquire::new(self.clone(), call, self.inner.clock.tick(deadline))
     }
 
     /// Reserves if every policy has room now and nobody waits ahead for one of them.
@@ -134,6 +132,11 @@ impl Gate {
         }
     }
 
+    /// Changes a tenant's weight for all grants from now on: see [`GateBuilder::weight`].
+    pub fn set_weight(&self, tenant: &str, weight: u32) {
+        self.lock().lanes.set_weight(tenant, weight);
+    }
+
     /// Hands an event to the recorders. For drivers above the gate, which know of sends and retries.
     pub fn record(&self, event: &Event<'_>) {
         for recorder in &self.inner.recorders {
@@ -146,10 +149,12 @@ impl Gate {
         let now = self.now();
         let until = now.plus(span);
         match &self.inner.store {
-            None => self.change(now, |core| {
+            None => {
+                // It can only make calls wait for longer, and whoever is looked at too early is told so.
+                let mut core = self.lock();
                 let lane = core.ledger.lane(labels);
                 core.ledger.pause(lane, unit, until);
-            }),
+            }
             Some(store) => {
                 let (store, labels) = (store.clone(), labels.clone());
                 self.tell_store(async move { store.pause(now, &labels, unit, until).await });
@@ -165,22 +170,20 @@ impl Gate {
     /// store remembers by itself.
     pub fn book(&self, labels: &Labels, used: &Amounts, at: Tick) {
         if self.inner.store.is_none() {
+            // It can only make calls wait for longer, and whoever is looked at too early is told so.
             let now = self.now();
-            self.change(now, |core| {
-                let lane = core.ledger.lane(labels);
-                core.ledger.book(at.min(now), lane, used);
-            });
+            let mut core = self.lock();
+            let lane = core.ledger.lane(labels);
+            core.ledger.book(at.min(now), lane, used);
         }
     }
 
     pub(crate) fn adopt(&self, held: &Held, labels: &Labels, news: &News) {
         let now = self.now();
         match (held, &self.inner.store) {
-            (Held::Local(reservation), _) => {
-                let mut tightened = false;
-                self.change(now, |core| {
-                    tightened = core.ledger.adopt(now, reservation, news)
-                });
+            (Held::Local(reservation, lane), _) => {
+                let tightened =
+                    self.change(now, *lane, |core| core.ledger.adopt(now, reservation, news));
                 if tightened {
                     self.record(&Event::Tightened {
                         labels,
@@ -216,7 +219,7 @@ impl Gate {
     pub(crate) fn give_back(&self, held: Held, used: Option<&Amounts>) {
         let now = self.now();
         match (held, &self.inner.store) {
-            (Held::Local(reservation), _) => self.change(now, |core| match used {
+            (Held::Local(reservation, lane), _) => self.change(now, lane, |core| match used {
                 Some(used) => {
                     core.ledger.settle(now, reservation, used);
                 }
@@ -272,19 +275,26 @@ impl Gate {
         self.inner.lock()
     }
 
+    /// Whether anybody hears of events.
+    pub(crate) fn is_heard(&self) -> bool {
+        !self.inner.recorders.is_empty()
+    }
+
     pub(crate) fn queue_limit(&self) -> usize {
         self.inner.queue_limit
     }
 
-    /// Changes the ledger of a gate without a store, then admits whoever fits now.
-    fn change(&self, now: Tick, change: impl FnOnce(&mut Core)) {
+    /// Changes the books of a lane of a gate without a store, then admits whoever fits now.
+    fn change<T>(&self, now: Tick, lane: Lane, change: impl FnOnce(&mut Core) -> T) -> T {
         let mut wakes = Wakes::default();
-        {
+        let result = {
             let mut core = self.lock();
-            change(&mut core);
-            core.pump(now, &mut wakes);
-        }
+            let result = change(&mut core);
+            core.look_at(now, lane, &mut wakes);
+            result
+        };
         self.inner.wake(wakes);
+        result
     }
 
     fn try_reserve(&self, call: &Call) -> Result<Permit, AcquireError> {
@@ -293,29 +303,31 @@ impl Gate {
             return Err(AcquireError::unasked(now));
         }
         let mut wakes = Wakes::default();
-        let amounts = call.amounts.now();
+        let amounts = call.asked.now();
         let (ticket, entered) = {
             let mut core = self.lock();
-            let lane = core.ledger.lane(&call.labels);
             let ticket = call.ticket.unwrap_or_else(|| core.ticket(call.priority));
-            let entered = core.enter(now, lane, &amounts, ticket, &mut wakes);
+            let arrival = core.arrival(&call.labels, ticket);
+            let entered = match core.enter(now, &arrival, &amounts, &mut wakes) {
+                Ok(reservation) => Ok(Held::Local(reservation, arrival.kind.lane)),
+                Err(obstacle) => Err(core.reason(now, &arrival, &amounts, obstacle)),
+            };
             (ticket, entered)
         };
         self.inner.wake(wakes);
-        let reservation = entered.map_err(|obstacle| match obstacle {
-            Obstacle::Wait(wait) => AcquireError::not_now(wait, now),
-            Obstacle::Behind { binding, .. } => AcquireError::behind(binding, now),
-            Obstacle::Spent(wait) => AcquireError::spent(wait, now),
-            Obstacle::NeverFits(binding) => AcquireError::never_fits(binding, now),
-        })?;
-        let held = Held::Local(reservation);
-        Ok(Permit::new(
-            self.clone(),
-            Granted { held, amounts },
-            call.labels.clone(),
-            ticket,
-            Duration::ZERO,
-        ))
+        match entered {
+            Ok(held) => Ok(Permit::new(
+                self.clone(),
+                held,
+                amounts,
+                call.labels.clone(),
+                ticket,
+                Duration::ZERO,
+            )),
+            Err(reason) => {
+                Err(reason.map_or_else(|error| error, |reason| AcquireError::not_now(reason, now)))
+            }
+        }
     }
 
     /// Tells the store something in the background. Outside a runtime nothing can be told: the lease on the reservation decides.
@@ -331,32 +343,23 @@ impl Gate {
         }
     }
 
-    /// What a call would be told now: `Wait` without an instant if calls that came earlier wait for what it needs. A gate with a
+    /// What a call would be told now: `Wait` without an instant if calls that go first wait for what it needs. A gate with a
     /// store cannot tell without asking it, and knows only what never fits.
     #[must_use]
     pub fn check(&self, call: &Call) -> Check {
         let now = self.now();
         let mut wakes = Wakes::default();
-        let obstacle = {
+        let check = {
             let mut core = self.lock();
             if self.inner.store.is_none() {
                 core.catch_up(now, &mut wakes);
             }
-            let lane = core.ledger.lane(&call.labels);
             let ticket = call.ticket.unwrap_or_else(|| core.ticket(call.priority));
-            core.outlook(now, lane, &call.amounts.now(), ticket)
+            let arrival = core.arrival(&call.labels, ticket);
+            core.check(now, &arrival, &call.asked.now())
         };
         self.inner.wake(wakes);
-        match obstacle {
-            None => Check::Fits,
-            Some(Obstacle::Wait(wait)) => Check::Wait(wait),
-            Some(Obstacle::Behind { binding, .. }) => Check::Wait(Wait {
-                binding,
-                until: None,
-            }),
-            Some(Obstacle::Spent(wait)) => Check::Spent(wait),
-            Some(Obstacle::NeverFits(binding)) => Check::NeverFits(binding),
-        }
+        check
     }
 }
 
@@ -369,9 +372,9 @@ impl WeakGate {
 }
 
 impl Inner {
+    /// The core is left consistent before anybody's own code runs, so a panic there does not spoil it.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
-        // The core is left consistent at every step, so a panic elsewhere does not spoil it.
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+        self.core.lock()
     }
 
     /// Takes note that a store has been told of a settlement.

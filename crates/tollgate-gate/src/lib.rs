@@ -5,6 +5,7 @@
 //! after it. There are two seams where strangers plug in: [`Store`], a ledger shared by many processes, and [`Recorder`], telemetry.
 
 mod acquire;
+mod admit;
 mod builder;
 mod call;
 mod clock;
@@ -12,10 +13,12 @@ mod core;
 mod driver;
 mod error;
 mod gate;
+mod lanes;
 mod permit;
 mod queue;
 mod record;
 mod store;
+mod ticket;
 
 pub use acquire::Acquire;
 pub use builder::GateBuilder;
@@ -23,9 +26,9 @@ pub use call::Call;
 pub use error::AcquireError;
 pub use gate::{Gate, WeakGate};
 pub use permit::Permit;
-pub use queue::{Priority, Ticket};
 pub use record::{Event, Finished, Recorder, Refusal, Settled, Source, Tokens};
 pub use store::{Store, StoreDecision, StoreError};
+pub use ticket::{Priority, Ticket};
 pub use tollgate_limits::{
     Amounts, Anchor, Binding, Booking, Calendar, Check, Counting, Labels, News, Plan, Policy,
     Quota, QuotaError, Settlement, Shape, Status, Tick, Unit, Wait,

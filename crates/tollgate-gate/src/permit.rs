@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollgate_limits::{Amounts, Labels, News, Reservation, Settlement, Unit};
+use tollgate_limits::{Amounts, Labels, Lane, News, Reservation, Settlement, Unit};
 
 use crate::{Gate, Source, Ticket};
 
@@ -24,33 +24,27 @@ pub struct Permit {
     waited: Duration,
 }
 
-/// What a call is given: the reservation and its amounts.
-#[derive(Debug)]
-pub(crate) struct Granted {
-    pub(crate) held: Held,
-    pub(crate) amounts: Amounts,
-}
-
 /// What the ledger knows the reservation by.
 #[derive(Debug)]
 pub(crate) enum Held {
-    Local(Reservation),
+    Local(Reservation, Lane),
     Stored(u64),
 }
 
 impl Permit {
     pub(crate) const fn new(
         gate: Gate,
-        granted: Granted,
+        held: Held,
+        reserved: Amounts,
         labels: Arc<Labels>,
         ticket: Ticket,
         waited: Duration,
     ) -> Self {
         Self {
             gate,
-            held: Some(granted.held),
+            held: Some(held),
             labels,
-            reserved: granted.amounts,
+            reserved,
             noted: None,
             sent: false,
             ticket,

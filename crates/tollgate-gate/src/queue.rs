@@ -1,168 +1,293 @@
-//! `Queue`: who waits, in which order, until when. Pure: no clock, no lock, no tasks.
+//! `Queue`: who waits, where, in which order, until when. Pure: no clock, no lock, no tasks.
+//!
+//! Calls with equal labels and class form a *line*, in the order of their tickets. A line *stands* at the one meter that its first
+//! call lacks room in; whoever goes first there is looked at when that meter may have room, and nobody else. So nothing here walks
+//! all lines, and a line that waits for one meter is in nobody's way at another.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound::{Excluded, Unbounded};
+pub(crate) mod fair;
+pub(crate) mod line;
+pub(crate) mod slab;
+
+mod index;
+mod lines;
+mod park;
+mod waiter;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::task::Waker;
 
-use tollgate_limits::{Amounts, Labels, Lane, Tick, Wait};
+use tollgate_limits::{Amounts, Labels, Lane, Tick};
 
-use crate::call::Asked;
+pub(crate) use self::{
+    fair::{Standing, Tenant},
+    index::IndexMap,
+    line::{Kind, LineId},
+    lines::Lines,
+    slab::Place,
+    waiter::{Told, Waiter},
+};
+use self::{park::Park, slab::Slab, waiter::Stage};
+use crate::Ticket;
 
-/// First in, first out within a lane; lanes are asked in the order of their heads. Every operation is O(log waiters).
 #[derive(Debug)]
-pub(crate) struct Queue<G> {
-    lanes: BTreeMap<Lane, BTreeSet<Place>>,
-    // The first of each lane.
-    heads: BTreeSet<Place>,
+pub(crate) struct Queue<A> {
+    waiters: Slab<Waiter<A>>,
+    pub(crate) lines: Lines,
+    parks: IndexMap<u32, Park>,
+    wakes: BTreeSet<(Tick, u32)>,
     deadlines: BTreeSet<(Tick, Place)>,
-    waiters: BTreeMap<Place, Waiter<G>>,
+    // Meters whose first line has to be looked at.
+    due: Vec<u32>,
+    // With the ledger elsewhere nobody knows what a line lacks room in: all their heads in order, to be asked for.
+    heads: Option<BTreeSet<(Ticket, LineId)>>,
     waiting: usize,
-    next_stay: u64,
+    /// Nanoseconds after which a class that is passed over at a meter rises by one.
+    pub(crate) ageing: u64,
+    /// Lanes that nobody waits for any more.
+    pub(crate) vacated: Vec<Lane>,
 }
 
-/// A call's place in the queue: by priority, then first come, first served. A call that is sent again keeps its ticket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket {
-    pub(crate) priority: Priority,
-    pub(crate) number: u64,
+/// What became of a call that was lined up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Joined {
+    pub(crate) place: Place,
+    pub(crate) line: LineId,
+    /// It is the first of its line, which stands nowhere now.
+    pub(crate) first: bool,
 }
 
-/// Which calls go first among those that wait for the same quota. Strict: a lower class waits while a higher one has calls waiting.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Priority {
-    /// Somebody is waiting for the answer.
-    High,
-    /// The default.
-    #[default]
-    Normal,
-    /// Work that can wait, such as batches.
-    Low,
-}
-
-/// One stay in the queue, never used again. A ticket is not enough to know it by: two hedged attempts can hold the same one, and a
-/// call that gave up can come back with its own while an answer to the first attempt is on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    pub(crate) ticket: Ticket,
-    stay: u64,
-}
-
+/// What a call leaves behind whose caller went away. To be dropped once the lock is gone, because dropping a waker can run anybody's
+/// code.
 #[derive(Debug)]
-pub(crate) struct Waiter<G> {
-    pub(crate) lane: Lane,
-    pub(crate) labels: Arc<Labels>,
-    pub(crate) asked: Asked,
-    /// What it asked for when it was last looked at.
-    pub(crate) amounts: Amounts,
-    pub(crate) deadline: Option<Tick>,
-    pub(crate) waker: Option<Waker>,
-    /// What a store has said of it.
-    pub(crate) told: Option<Told>,
-    // What the gate has answered, until the caller fetches it.
-    answer: Option<G>,
+pub(crate) struct Left<A> {
+    /// It had been answered and had not fetched it.
+    pub(crate) answer: Option<A>,
+    _waker: Option<Waker>,
 }
 
-/// A store's answer to a call that has to wait.
-#[derive(Debug)]
-pub(crate) struct Told {
-    pub(crate) wait: Wait,
-    /// It is asked again from then on, or after a settlement.
-    pub(crate) again: Tick,
-    /// Settlements when it was asked.
-    pub(crate) settlements: u64,
-}
+/// A head that was turned away more often than this claims all meters of its lane.
+const TURNED_AWAY: u8 = 3;
 
-impl<G> Default for Queue<G> {
-    fn default() -> Self {
+impl<A> Queue<A> {
+    /// An empty queue. `in_store`: the ledger is elsewhere. `ageing` is at least 1.
+    pub(crate) fn new(ageing: u64, in_store: bool) -> Self {
         Self {
-            lanes: BTreeMap::new(),
-            heads: BTreeSet::new(),
+            waiters: Slab::default(),
+            lines: Lines::default(),
+            parks: IndexMap::default(),
+            wakes: BTreeSet::new(),
             deadlines: BTreeSet::new(),
-            waiters: BTreeMap::new(),
+            due: Vec::new(),
+            heads: in_store.then(BTreeSet::new),
             waiting: 0,
-            next_stay: 0,
-        }
-    }
-}
-
-impl<G> Waiter<G> {
-    pub(crate) const fn new(
-        lane: Lane,
-        labels: Arc<Labels>,
-        asked: Asked,
-        amounts: Amounts,
-        deadline: Option<Tick>,
-        waker: Waker,
-    ) -> Self {
-        Self {
-            lane,
-            labels,
-            asked,
-            amounts,
-            deadline,
-            waker: Some(waker),
-            told: None,
-            answer: None,
+            ageing: ageing.max(1),
+            vacated: Vec::new(),
         }
     }
 
-    /// What it was answered and has not fetched.
-    pub(crate) fn into_answer(self) -> Option<G> {
-        self.answer
-    }
-}
-
-impl<G> Queue<G> {
     /// Calls that wait and have no answer yet.
     pub(crate) const fn waiting(&self) -> usize {
         self.waiting
     }
 
-    pub(crate) fn enqueue(&mut self, ticket: Ticket, waiter: Waiter<G>) -> Place {
-        let place = Place {
-            ticket,
-            stay: self.next_stay,
-        };
-        self.next_stay += 1;
-        let line = self.lanes.entry(waiter.lane).or_default();
-        if let Some(head) = line.first() {
-            self.heads.remove(head);
+    /// Lines a call up. If it is the first of its line, the caller has to [`Queue::stand`] the line at a meter.
+    pub(crate) fn enqueue(
+        &mut self,
+        kind: Kind,
+        labels: &Arc<Labels>,
+        number: u64,
+        waiter: impl FnOnce(LineId) -> Waiter<A>,
+    ) -> Joined {
+        let line = self.lines.find_or_open(kind, labels);
+        let waiter = waiter(line);
+        let (deadline, amounts) = (waiter.deadline, waiter.amounts);
+        let place = self.waiters.insert(waiter);
+        if deadline < Tick::MAX {
+            self.deadlines.insert((deadline, place));
         }
-        line.insert(place);
-        self.heads.extend(line.first());
-        self.deadlines
-            .extend(waiter.deadline.map(|deadline| (deadline, place)));
-        self.waiters.insert(place, waiter);
         self.waiting += 1;
-        place
+        self.lines[line].insert(number, place);
+        self.lines[line].backlog.add(&amounts);
+        let first = self.lines[line].front() == Some((number, place));
+        if first {
+            self.lift(line);
+            self.lines[line].start_over();
+            self.rehead(line);
+        }
+        Joined { place, line, first }
     }
 
-    /// The lanes' first waiting calls that come after `after`, in order: the next one.
-    pub(crate) fn head_after(&self, after: Option<Place>) -> Option<(Place, &Waiter<G>)> {
-        let place = *match after {
-            Some(after) => self.heads.range((Excluded(after), Unbounded)).next()?,
-            None => self.heads.first()?,
+    /// Makes a line stand at a meter, alone there or with others.
+    pub(crate) fn stand(&mut self, id: LineId, meter: u32, now: Tick) {
+        let line = &mut self.lines[id];
+        let Some((number, _)) = line.front() else {
+            return;
         };
-        Some((place, &self.waiters[&place]))
+        line.stands_as = number;
+        line.spots.push(meter);
+        let class = line.kind.class;
+        let park = self.parks.entry(meter).or_default();
+        park.tier(class).insert(&self.lines, id, now);
+        if park.first(&mut self.lines, now, self.ageing) == Some(id) {
+            self.note(meter);
+        }
     }
 
-    /// The lanes' first waiting calls, in order.
-    pub(crate) fn heads(&self) -> impl Iterator<Item = &Waiter<G>> {
-        self.heads.iter().map(|place| &self.waiters[place])
+    /// Lets a line stand at another meter because its turn came at this one and the other had no room, or others ahead of it.
+    /// Whoever is turned away again and again becomes senior and stands at all of `meters`, where nobody of its class who came
+    /// later is admitted before it; seniors go by ticket, so that no two of them wait for each other.
+    pub(crate) fn turn_away(&mut self, id: LineId, to: u32, meters: &[u32], now: Tick) {
+        self.lift(id);
+        let line = &mut self.lines[id];
+        line.turned_away = line.turned_away.saturating_add(1);
+        line.senior = line.turned_away > TURNED_AWAY;
+        if line.senior {
+            for &meter in meters {
+                self.stand(id, meter, now);
+            }
+        } else {
+            self.stand(id, to, now);
+        }
     }
 
-    /// Whether it is the first of its lane.
-    pub(crate) fn is_head(&self, place: Place) -> bool {
-        self.heads.contains(&place)
+    /// Takes a line away from where it stands; others may come first there now.
+    pub(crate) fn lift(&mut self, id: LineId) {
+        while let Some(meter) = self.lines[id].spots.pop() {
+            let class = self.lines[id].kind.class;
+            let Some(park) = self.parks.get_mut(&meter) else {
+                continue;
+            };
+            park.tier(class).remove(&self.lines, id);
+            if park.is_empty() {
+                if let Some(wake) = park.wake {
+                    self.wakes.remove(&(wake, meter));
+                }
+                self.parks.remove(&meter);
+            } else {
+                self.note(meter);
+            }
+        }
     }
 
-    /// What a waiting call asks for by now; nothing if it has left.
-    pub(crate) fn look_again(&mut self, place: Place) -> Amounts {
-        self.get_mut(place).map_or(Amounts::ZERO, |waiter| {
-            waiter.amounts = waiter.asked.now();
-            waiter.amounts
-        })
+    /// Whether any line stands anywhere.
+    pub(crate) fn stands_any(&self) -> bool {
+        !self.parks.is_empty()
+    }
+
+    /// Meters at which anybody stands, in no order.
+    pub(crate) fn meters(&self) -> Vec<u32> {
+        self.parks.keys().copied().collect()
+    }
+
+    /// The first call of a line.
+    pub(crate) fn head_of(&self, id: LineId) -> Option<&Waiter<A>> {
+        self.waiters.get(self.lines[id].front()?.1)
+    }
+
+    /// Whoever goes first at a meter.
+    pub(crate) fn first_at(&mut self, meter: u32, now: Tick) -> Option<LineId> {
+        let park = self.parks.get_mut(&meter)?;
+        park.first(&mut self.lines, now, self.ageing)
+    }
+
+    /// Whether somebody who stands at a meter goes before this call.
+    pub(crate) fn is_before(&mut self, meter: u32, call: &Standing, now: Tick) -> bool {
+        let ageing = self.ageing;
+        self.parks
+            .get_mut(&meter)
+            .is_some_and(|park| park.is_before(&mut self.lines, call, now, ageing))
+    }
+
+    /// How the head of a line stands against others.
+    pub(crate) fn standing(&self, id: LineId) -> Standing {
+        let line = &self.lines[id];
+        Standing {
+            kind: line.kind,
+            number: line.front().map_or(u64::MAX, |(number, _)| number),
+            line: Some(id),
+            senior: line.senior,
+        }
+    }
+
+    /// Takes note of a grant at a meter; the order there may be another now.
+    pub(crate) fn charge(
+        &mut self,
+        meter: u32,
+        call: &Standing,
+        weight: u32,
+        units: u64,
+        now: Tick,
+    ) {
+        let Kind { class, tenant, .. } = call.kind;
+        if let Some(park) = self.parks.get_mut(&meter) {
+            park.charge(class, tenant, weight, units, !call.senior, now);
+            self.note(meter);
+        }
+    }
+
+    /// Notes a meter down to be looked at, if anybody stands there.
+    pub(crate) fn note(&mut self, meter: u32) {
+        if let Some(park) = self.parks.get_mut(&meter)
+            && !park.due
+        {
+            park.due = true;
+            self.due.push(meter);
+        }
+    }
+
+    /// Notes down the meters whose instant has come.
+    pub(crate) fn note_wakes(&mut self, now: Tick) {
+        while let Some((wake, meter)) = self.wakes.first().copied()
+            && wake <= now
+        {
+            self.wakes.pop_first();
+            if let Some(park) = self.parks.get_mut(&meter) {
+                park.wake = None;
+            }
+            self.note(meter);
+        }
+    }
+
+    /// The next meter to be looked at.
+    pub(crate) fn next_due(&mut self) -> Option<u32> {
+        loop {
+            let meter = self.due.pop()?;
+            if self.parks.get(&meter).is_some_and(|park| park.due) {
+                return Some(meter);
+            }
+        }
+    }
+
+    /// A meter has been looked at: whoever is first there stays. It has to be looked at again at `until`, or when a class rises.
+    pub(crate) fn rest(&mut self, meter: u32, until: Option<Tick>, now: Tick) {
+        self.set_wake(meter, until, now);
+        if let Some(park) = self.parks.get_mut(&meter) {
+            park.due = false;
+        }
+    }
+
+    /// When a meter has to be looked at again.
+    pub(crate) fn set_wake(&mut self, meter: u32, until: Option<Tick>, now: Tick) {
+        let Some(park) = self.parks.get_mut(&meter) else {
+            return;
+        };
+        let wake = [until, park.next_promotion(now, self.ageing)]
+            .into_iter()
+            .flatten()
+            .min();
+        if wake != park.wake {
+            if let Some(old) = park.wake {
+                self.wakes.remove(&(old, meter));
+            }
+            park.wake = wake;
+            self.wakes.extend(wake.map(|wake| (wake, meter)));
+        }
+    }
+
+    /// When the next meter has to be looked at.
+    pub(crate) fn first_wake(&self) -> Option<Tick> {
+        self.wakes.first().map(|(wake, _)| *wake)
     }
 
     /// The earliest deadline of a waiting call.
@@ -170,68 +295,189 @@ impl<G> Queue<G> {
         self.deadlines.first().copied()
     }
 
+    /// The next line's head after `after`, in the order of tickets; for a ledger elsewhere.
+    pub(crate) fn head_after(
+        &self,
+        after: Option<(Ticket, LineId)>,
+    ) -> Option<((Ticket, LineId), Place)> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = after.map_or(Unbounded, Excluded);
+        let head = *self.heads.as_ref()?.range((from, Unbounded)).next()?;
+        self.lines[head.1].front().map(|(_, place)| (head, place))
+    }
+
+    /// All lines' heads in the order of tickets; for a ledger elsewhere.
+    pub(crate) fn heads(&self) -> impl Iterator<Item = &Waiter<A>> {
+        let heads = self.heads.iter().flatten();
+        heads.filter_map(|(_, id)| self.waiters.get(self.lines[*id].front()?.1))
+    }
+
+    /// Whether a call is the first of its line.
+    pub(crate) fn is_head(&self, place: Place) -> bool {
+        self.get(place)
+            .and_then(|waiter| self.lines[waiter.line].front())
+            .is_some_and(|(_, head)| head == place)
+    }
+
     /// A call that waits and has no answer yet.
-    pub(crate) fn get_mut(&mut self, place: Place) -> Option<&mut Waiter<G>> {
-        self.waiters
-            .get_mut(&place)
-            .filter(|waiter| waiter.answer.is_none())
+    pub(crate) fn get(&self, place: Place) -> Option<&Waiter<A>> {
+        self.waiters.get(place).filter(|waiter| waiter.waits())
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn get_mut(&mut self, place: Place) -> Option<&mut Waiter<A>> {
+        self.waiters.get_mut(place).filter(|waiter| waiter.waits())
+    }
+
+    /// What a waiting call asks for by now; nothing if it has left.
+    pub(crate) fn look_again(&mut self, place: Place) -> Amounts {
+        let Some(waiter) = self.waiters.get_mut(place) else {
+            return Amounts::ZERO;
+        };
+        if let Some(amounts) = waiter.estimate_again() {
+            let backlog = &mut self.lines[waiter.line].backlog;
+            backlog.subtract(&waiter.amounts);
+            backlog.add(&amounts);
+            waiter.amounts = amounts;
+        }
+        waiter.amounts
     }
 
     /// Answers a waiting call; it no longer stands in line. Returns whom to wake.
-    pub(crate) fn answer(&mut self, place: Place, answer: G) -> Option<Waker> {
-        self.leave_line(place);
-        let waiter = self.waiters.get_mut(&place)?;
-        waiter.answer = Some(answer);
-        waiter.waker.take()
+    pub(crate) fn answer(&mut self, place: Place, answer: A, now: Tick) -> Option<Waker> {
+        let waiter = self.get_mut(place)?;
+        let waker = waiter.answer(answer);
+        self.leave_line(place, now);
+        waker
     }
 
     /// Takes the answer of a call, if it has one, and forgets the call; otherwise remembers whom to wake.
-    pub(crate) fn fetch(&mut self, place: Place, waker: &Waker) -> Option<G> {
-        let waiter = self.waiters.get_mut(&place)?;
-        if waiter.answer.is_none() {
-            match &mut waiter.waker {
-                Some(known) if known.will_wake(waker) => {}
-                other => *other = Some(waker.clone()),
+    pub(crate) fn fetch(&mut self, place: Place, waker: &Waker) -> Option<(A, Amounts)> {
+        let waiter = self.waiters.get_mut(place)?;
+        match &mut waiter.stage {
+            Stage::Waiting { waker: known, .. } => {
+                if !known.will_wake(waker) {
+                    known.clone_from(waker);
+                }
+                None
             }
-            return None;
+            Stage::Answered(_) => {
+                let waiter = self.waiters.remove(place)?;
+                let amounts = waiter.amounts;
+                waiter.into_answer().map(|answer| (answer, amounts))
+            }
         }
-        self.waiters.remove(&place)?.answer
     }
 
     /// Forgets a call whose caller went away; it may have been answered and not have fetched it.
-    pub(crate) fn cancel(&mut self, place: Place) -> Option<Waiter<G>> {
-        self.leave_line(place);
-        self.waiters.remove(&place)
+    pub(crate) fn cancel(&mut self, place: Place, now: Tick) -> Option<Left<A>> {
+        if let Some(waiter) = self.get_mut(place) {
+            let waker = waiter.give_up();
+            self.leave_line(place, now);
+            let left = self.waiters.remove(place);
+            return left.map(|waiter| Left {
+                answer: waiter.into_answer(),
+                _waker: waker,
+            });
+        }
+        let left = self.waiters.remove(place)?;
+        Some(Left {
+            answer: left.into_answer(),
+            _waker: None,
+        })
     }
 
     /// Everybody who waits, to be woken when the driver is gone.
     pub(crate) fn wakers(&self) -> Vec<Waker> {
         self.waiters
             .values()
-            .filter_map(|waiter| waiter.waker.clone())
+            .filter_map(Waiter::waker)
+            .cloned()
             .collect()
     }
 
-    fn leave_line(&mut self, place: Place) {
-        let Some(waiter) = self.get_mut(place) else {
+    /// Takes a call that waits no longer out of its line.
+    fn leave_line(&mut self, place: Place, now: Tick) {
+        let Some(waiter) = self.waiters.get(place) else {
             return;
         };
-        let (lane, deadline) = (waiter.lane, waiter.deadline);
-        if let Some(deadline) = deadline {
+        let (id, deadline, amounts) = (waiter.line, waiter.deadline, waiter.amounts);
+        if deadline < Tick::MAX {
             self.deadlines.remove(&(deadline, place));
         }
         self.waiting -= 1;
-        let Some(line) = self.lanes.get_mut(&lane) else {
+        let line = &mut self.lines[id];
+        line.backlog.subtract(&amounts);
+        let was_first = line.front().is_some_and(|(_, first)| first == place);
+        let waiters = &self.waiters;
+        line.leave(|place| waiters.get(place).is_some_and(Waiter::waits));
+        if line.live() == 0 {
+            self.lift(id);
+            self.rehead(id);
+            self.vacated.push(self.lines[id].kind.lane);
+            self.lines.close(id);
+        } else if was_first {
+            self.next_head(id, now);
+        }
+    }
+
+    /// The head has gone and the next call moves up. The line keeps standing where it does, unless its head was senior.
+    fn next_head(&mut self, id: LineId, now: Tick) {
+        let line = &self.lines[id];
+        let (senior, spot) = (line.senior, line.spots.first().copied());
+        if senior {
+            self.lift(id);
+        }
+        self.lines[id].start_over();
+        match spot {
+            Some(meter) if senior => self.stand(id, meter, now),
+            Some(meter) => self.note(meter),
+            None => {}
+        }
+        self.rehead(id);
+    }
+
+    /// Notes a line's new head down, where a ledger elsewhere is asked for it.
+    fn rehead(&mut self, id: LineId) {
+        let Some(heads) = &mut self.heads else {
             return;
         };
-        self.heads.remove(&place);
-        line.remove(&place);
-        match line.first() {
-            Some(head) => {
-                self.heads.insert(*head);
+        let line = &mut self.lines[id];
+        let ticket = |number| Ticket {
+            priority: line.kind.class,
+            number,
+        };
+        heads.remove(&(ticket(line.stands_as), id));
+        if let Some((number, _)) = line.front() {
+            heads.insert((ticket(number), id));
+            line.stands_as = number;
+        }
+    }
+
+    pub(crate) fn check_invariants(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        assert!(self.waiting <= self.waiters.len());
+        assert!(self.wakes.len() <= self.parks.len());
+        // What takes long is looked at in short queues only.
+        if self.waiting <= 32 {
+            let waits = |place| self.get(place).is_some();
+            let live: usize = self.lines.iter().map(|(_, line)| line.live()).sum();
+            assert_eq!(live, self.waiting);
+            for (_, line) in self.lines.iter() {
+                line.check_invariants(waits);
+                assert!(self.heads.is_some() || !line.spots.is_empty(), "{line:?}");
+                assert!(line.senior || line.spots.len() <= 1);
             }
-            None => {
-                self.lanes.remove(&lane);
+            for (meter, park) in &self.parks {
+                park.check_invariants();
+                assert!(!park.is_empty());
+                assert!(
+                    park.wake
+                        .is_none_or(|wake| self.wakes.contains(&(wake, *meter)))
+                );
+                assert!(park.lines().all(|id| self.lines[id].spots.contains(meter)));
             }
         }
     }

@@ -46,21 +46,26 @@ impl Future for Counted {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_waiting_calls_are_polled_twice_each() {
-    const CALLS: usize = 10_000;
-    let gate = gate(Quota::bucket(Unit::Requests, 10, MINUTE).unwrap());
-    for _ in 0..10 {
+async fn a_hundred_thousand_waiting_calls_are_polled_twice_each_and_in_order() {
+    const CALLS: usize = 100_000;
+    let gate = gate(Quota::sliding(Unit::Requests, 1_000, MINUTE).unwrap());
+    for _ in 0..1_000 {
         spend(gate.try_acquire(&call()).unwrap());
     }
-    let polls = Arc::new(AtomicUsize::new(0));
+    let (polls, admitted) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let call = call();
     let waiting: Vec<_> = (0..CALLS)
         .map(|_| {
-            let (acquire, polls) = (gate.acquire(&call()), polls.clone());
-            tokio::spawn(async move { spend(Counted { acquire, polls }.await.unwrap()) })
+            let (acquire, polls) = (gate.acquire(&call), polls.clone());
+            let admitted = admitted.clone();
+            tokio::spawn(async move {
+                spend(Counted { acquire, polls }.await.unwrap());
+                admitted.fetch_add(1, Ordering::Relaxed)
+            })
         })
         .collect();
-    for call in waiting {
-        call.await.unwrap();
+    for (i, call) in waiting.into_iter().enumerate() {
+        assert_eq!(call.await.unwrap(), i);
     }
     assert_eq!(polls.load(Ordering::Relaxed), 2 * CALLS);
 }

@@ -1,0 +1,80 @@
+//! `Lines`: all lines by index, and the open one of each lane and class.
+
+use std::ops::{Index, IndexMut};
+use std::sync::Arc;
+
+use tollgate_limits::{Labels, Lane};
+
+use super::{
+    index::IndexMap,
+    line::{Kind, Line, LineId},
+};
+use crate::Priority;
+
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    lines: Vec<Line>,
+    closed: Vec<LineId>,
+    open: IndexMap<(Lane, Priority), LineId>,
+}
+
+/// Closed lines that are kept with their memory, for the next that are opened.
+const KEPT: usize = 64;
+
+impl Lines {
+    /// The line for calls of this kind; an empty one if none is open.
+    ///
+    /// # Panics
+    /// With more than 4 billion lines.
+    pub(crate) fn find_or_open(&mut self, kind: Kind, labels: &Arc<Labels>) -> LineId {
+        let Self {
+            lines,
+            closed,
+            open,
+        } = self;
+        *open.entry((kind.lane, kind.class)).or_insert_with(|| {
+            if let Some(id) = closed.pop() {
+                lines[id as usize].renew(kind, labels.clone());
+                return id;
+            }
+            lines.push(Line::new(kind, labels.clone()));
+            LineId::try_from(lines.len() - 1).expect("fewer than 4 billion lines")
+        })
+    }
+
+    /// Ends a line that nobody waits in.
+    pub(crate) fn close(&mut self, id: LineId) {
+        let kind = self[id].kind;
+        self.open.remove(&(kind.lane, kind.class));
+        self.closed.push(id);
+        if self.closed.len() > KEPT {
+            self[id].shrink();
+        }
+        if self.open.is_empty() {
+            self.lines.truncate(KEPT);
+            self.lines.shrink_to(KEPT);
+            self.closed.retain(|id| (*id as usize) < KEPT);
+            self.closed.shrink_to(KEPT);
+            self.open.shrink_to(KEPT);
+        }
+    }
+
+    /// All that are open.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (LineId, &Line)> {
+        self.open.values().map(|id| (*id, &self[*id]))
+    }
+}
+
+impl Index<LineId> for Lines {
+    type Output = Line;
+
+    fn index(&self, id: LineId) -> &Line {
+        &self.lines[id as usize]
+    }
+}
+
+impl IndexMut<LineId> for Lines {
+    fn index_mut(&mut self, id: LineId) -> &mut Line {
+        &mut self.lines[id as usize]
+    }
+}

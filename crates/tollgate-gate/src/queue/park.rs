@@ -1,0 +1,119 @@
+//! `Park`: the lines that stand at one meter until it has room, classes apart.
+
+use std::cmp::Reverse;
+
+use tollgate_limits::Tick;
+
+use super::{
+    Lines,
+    fair::{Standing, Tenant, Tier},
+    line::LineId,
+};
+use crate::Priority;
+
+#[derive(Debug, Default)]
+pub(crate) struct Park {
+    tiers: [Tier; Priority::ALL.len()],
+    /// When somebody here may be admitted first; `None` if that takes a settlement.
+    pub(crate) wake: Option<Tick>,
+    /// Noted down to be looked at.
+    pub(crate) due: bool,
+}
+
+impl Park {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tiers.iter().all(Tier::is_empty)
+    }
+
+    pub(crate) fn tier(&mut self, class: Priority) -> &mut Tier {
+        &mut self.tiers[class.rank()]
+    }
+
+    pub(crate) fn lines(&self) -> impl Iterator<Item = LineId> {
+        self.tiers.iter().flat_map(Tier::lines)
+    }
+
+    /// Whoever goes next.
+    pub(crate) fn first(&mut self, lines: &mut Lines, now: Tick, ageing: u64) -> Option<LineId> {
+        let class = self.first_class(now, ageing)?;
+        self.tier(class).first(lines)
+    }
+
+    /// Whether somebody here goes before this call.
+    pub(crate) fn is_before(
+        &mut self,
+        lines: &mut Lines,
+        call: &Standing,
+        now: Tick,
+        ageing: u64,
+    ) -> bool {
+        let own = call.kind.class;
+        let outranked = self.classes().any(|class| {
+            class != own && self.precedence(class, now, ageing) < self.precedence(own, now, ageing)
+        });
+        outranked || self.tier(own).is_before(lines, call)
+    }
+
+    /// When the next class that is passed over rises; `None` if there is nobody for it to overtake.
+    pub(crate) fn next_promotion(&self, now: Tick, ageing: u64) -> Option<Tick> {
+        let rise = |class: Priority| {
+            let since = self.tiers[class.rank()].passed_over_since;
+            let next = spans(since, now, ageing).saturating_add(1);
+            let at = since.as_nanos().checked_add(next.checked_mul(ageing)?)?;
+            (next <= class.rank() as u64).then_some(Tick::from_nanos(at))
+        };
+        // The first is already ahead of the others, unless one of them rises.
+        self.classes().skip(1).filter_map(rise).min()
+    }
+
+    fn first_class(&self, now: Tick, ageing: u64) -> Option<Priority> {
+        let mut waiting = self.classes();
+        let only = waiting.next()?;
+        if waiting.next().is_none() {
+            return Some(only);
+        }
+        self.classes()
+            .min_by_key(|class| self.precedence(*class, now, ageing))
+    }
+
+    /// Classes with calls that wait here, the highest first.
+    fn classes(&self) -> impl Iterator<Item = Priority> {
+        let tiers = &self.tiers;
+        Priority::ALL
+            .into_iter()
+            .filter(move |class| !tiers[class.rank()].is_empty())
+    }
+
+    /// Lowest first: the class that it has risen to, and there the one that has risen furthest.
+    fn precedence(&self, class: Priority, now: Tick, ageing: u64) -> (u64, Reverse<usize>) {
+        let (rank, tier) = (class.rank(), &self.tiers[class.rank()]);
+        let risen = if tier.is_empty() {
+            0
+        } else {
+            spans(tier.passed_over_since, now, ageing)
+        };
+        ((rank as u64).saturating_sub(risen), Reverse(rank))
+    }
+
+    /// Takes note of a grant.
+    pub(crate) fn charge(
+        &mut self,
+        class: Priority,
+        tenant: Tenant,
+        weight: u32,
+        units: u64,
+        in_turn: bool,
+        now: Tick,
+    ) {
+        self.tier(class).charge(tenant, weight, units, in_turn, now);
+    }
+
+    pub(crate) fn check_invariants(&self) {
+        self.tiers.iter().for_each(Tier::check_invariants);
+    }
+}
+
+/// Full spans of `ageing` nanoseconds from `since` to `now`.
+const fn spans(since: Tick, now: Tick, ageing: u64) -> u64 {
+    now.as_nanos().saturating_sub(since.as_nanos()) / ageing
+}
