@@ -157,18 +157,13 @@ impl Trip {
     }
 
     fn add(&mut self, ended: Settlement, source: Source) {
-        let sum = |a: Amounts, b: &Amounts| {
-            Unit::ALL.into_iter().fold(a, |sum, unit| {
-                sum.with(unit, a.get(unit).saturating_add(b.get(unit)))
-            })
-        };
         let before = self
             .settled
             .map_or_else(Settlement::default, |settled| settled.amounts);
         self.settled = Some(Settled {
             amounts: Settlement {
-                reserved: sum(before.reserved, &ended.reserved),
-                used: sum(before.used, &ended.used),
+                reserved: before.reserved.plus(&ended.reserved),
+                used: before.used.plus(&ended.used),
             },
             source,
         });

@@ -169,6 +169,56 @@ impl Amounts {
             Unit::Concurrency => 1,
         }
     }
+
+    /// Both together, number by number; saturates.
+    #[must_use]
+    pub const fn plus(self, other: &Self) -> Self {
+        let (mut sum, other) = (self.to_numbers(), other.to_numbers());
+        let mut i = 0;
+        while i < sum.len() {
+            sum[i] = sum[i].saturating_add(other[i]);
+            i += 1;
+        }
+        Self::from_numbers(sum)
+    }
+
+    /// All its numbers, to be kept elsewhere: requests, those of them that failed, input, the part of it read from a cache, output,
+    /// what it may come to beyond that, total, cost.
+    #[must_use]
+    pub const fn to_numbers(&self) -> [u64; 8] {
+        let [requests, input, output, total, cost] = self.by_unit;
+        [
+            requests,
+            self.failed,
+            input,
+            self.cache_read,
+            output,
+            self.output_above,
+            total,
+            cost,
+        ]
+    }
+
+    /// The amounts of [`Amounts::to_numbers`].
+    #[must_use]
+    pub const fn from_numbers(numbers: [u64; 8]) -> Self {
+        let [
+            requests,
+            failed,
+            input,
+            cache_read,
+            output,
+            output_above,
+            total,
+            cost,
+        ] = numbers;
+        Self {
+            by_unit: [requests, input, output, total, cost],
+            cache_read,
+            output_above,
+            failed,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -178,6 +228,25 @@ mod tests {
     use std::string::ToString as _;
 
     use super::*;
+
+    #[test]
+    fn numbers_kept_elsewhere_come_back_and_add_up() {
+        let numbers = [1, 2, 3, 4, 5, 6, 7, 8];
+        let amounts = Amounts::from_numbers(numbers);
+        assert_eq!(amounts.to_numbers(), numbers);
+        let call = Amounts::call(100, 20)
+            .cache_read(70)
+            .output_cap(50)
+            .failed()
+            .with(Unit::Cost, 9);
+        assert_eq!(call.to_numbers(), [1, 1, 100, 70, 20, 30, 120, 9]);
+        assert_eq!(
+            call.plus(&amounts).to_numbers(),
+            [2, 3, 103, 74, 25, 36, 127, 17]
+        );
+        let most = Amounts::from_numbers([u64::MAX; 8]);
+        assert_eq!(most.plus(&most), most);
+    }
 
     #[test]
     fn money_is_shown_in_dollars_with_two_to_nine_decimals() {

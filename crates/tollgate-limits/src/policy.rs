@@ -128,6 +128,12 @@ impl Policy {
         &self.quota
     }
 
+    /// The labels that it looks at: those that calls must match, and those that it is partitioned by.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        let matched = self.matches.iter().map(|m| &*m.label);
+        matched.chain(self.partition.iter().map(|label| &**label))
+    }
+
     /// When the provider books a call against it.
     #[must_use]
     pub const fn booked(&self) -> Booking {

@@ -146,8 +146,8 @@ impl Log {
                     source,
                 });
                 sum.source = source;
-                sum.amounts.reserved = plus(sum.amounts.reserved, reserved);
-                sum.amounts.used = plus(sum.amounts.used, used);
+                sum.amounts.reserved = sum.amounts.reserved.plus(&reserved);
+                sum.amounts.used = sum.amounts.used.plus(&used);
             }
         }
         assert_eq!(*self.sums.lock().unwrap(), [expected], "{:?}", self.all());
@@ -200,9 +200,4 @@ impl Log {
     pub(crate) fn count(&self, wanted: impl Fn(&Seen) -> bool) -> usize {
         self.all().iter().filter(|seen| wanted(seen)).count()
     }
-}
-
-fn plus(a: Amounts, b: Amounts) -> Amounts {
-    let units = Unit::ALL.into_iter();
-    units.fold(a, |sum, unit| sum.with(unit, a.get(unit) + b.get(unit)))
 }
