@@ -72,7 +72,7 @@ fn row(name: &str) -> Option<&'static Row> {
 
 const SIM: &str = "tollgate-sim";
 
-const TABLE: [Row; 12] = [
+const TABLE: [Row; 13] = [
     Row {
         layer: 0,
         name: "tollgate-limits",
@@ -99,6 +99,11 @@ const TABLE: [Row; 12] = [
         name: "tollgate-otel",
         uses: &["tollgate-gate"],
     },
+    Row {
+        layer: 2,
+        name: "tollgate-journal",
+        uses: &["tollgate-gate"],
+    },
     // Adapters hold no logic, so one crate below is all they need.
     Row {
         layer: 3,
@@ -119,6 +124,7 @@ const TABLE: [Row; 12] = [
             "tollgate-gate",
             "tollgate-http",
             "tollgate-otel",
+            "tollgate-journal",
             "tollgate-tower",
             "tollgate-reqwest",
         ],
@@ -150,6 +156,7 @@ const TABLE: [Row; 12] = [
             "tollgate-gate",
             "tollgate-http",
             "tollgate-otel",
+            "tollgate-journal",
             "tollgate-tower",
             "tollgate-reqwest",
             "tollgate",
