@@ -1,6 +1,7 @@
-//! The workspace's own commands: `cargo xtask test`, `cargo xtask tidy` and `cargo xtask bench`.
+//! The workspace's own commands: `cargo xtask test`, `cargo xtask tidy`, `cargo xtask bench` and `cargo xtask sim`.
 
 mod bench;
+mod sim;
 mod test;
 mod tidy;
 
@@ -21,12 +22,13 @@ fn main() -> ExitCode {
         ["test", "--quick"] => ("test", test::run(root, true)),
         ["tidy"] => ("tidy", tidy::run(root)),
         ["bench", name, ref rest @ ..] => ("bench", bench::run(root, name, rest)),
+        ["sim", ref experiment @ ..] => return sim::run(root, experiment),
         [] | ["help" | "--help" | "-h", ..] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
         }
         _ => {
-            eprintln!(
+            println!(
                 "xtask: unknown arguments `{}`\n\n{USAGE}",
                 arguments.join(" ")
             );
@@ -52,4 +54,5 @@ Commands:
   bench limits [--json] [GROUP...]
                   the ledger and the gate beside governor, leaky-bucket, throttle-net and tokio's semaphore
   bench tokens [--json] [GROUP...]
-                  usage read out of answers and streams, beside serde_json, sonic-rs, sseer and eventsource-stream";
+                  usage read out of answers and streams, beside serde_json, sonic-rs, sseer and eventsource-stream
+  sim EXPERIMENT  an experiment in virtual time, such as `sim pairings [--json] [--seed N]`; `sim help` lists them";

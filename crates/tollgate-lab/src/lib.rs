@@ -1,0 +1,11 @@
+//! Experiments in virtual time: our limiter against the simulated provider's rules, with arrival jitter and every seed printed.
+//!
+//! Each experiment is a file that says what it plays, what is counted, and what must come out; a small version of it runs as a
+//! test. `cargo xtask sim` lists them.
+
+pub mod pairings;
+
+mod report;
+mod world;
+
+pub use report::{Report, Table};

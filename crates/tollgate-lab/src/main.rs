@@ -1,0 +1,53 @@
+//! `cargo xtask sim EXPERIMENT [--json] [--seed N]`: runs one experiment and prints what came out.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tollgate_lab::{Report, pairings};
+
+/// Experiments in virtual time: our limiter against the simulated provider's rules.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask sim")]
+struct Flags {
+    #[command(subcommand)]
+    experiment: Experiment,
+    /// Print one line of JSON instead of a table.
+    #[arg(long, global = true)]
+    json: bool,
+    /// What costs, delays and arrivals are drawn from.
+    #[arg(long, global = true, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Debug, Subcommand)]
+enum Experiment {
+    /// Every shape of ours against every rule of a provider's, and the catalog's choices against theirs.
+    Pairings {
+        /// Calls of each row that plays a catalog provider.
+        #[arg(long, default_value_t = 1_000_000)]
+        calls: usize,
+        /// Calls of each row that pairs a shape with a rule.
+        #[arg(long, default_value_t = 50_000)]
+        matrix_calls: usize,
+    },
+}
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let report: Report = match flags.experiment {
+        Experiment::Pairings {
+            calls,
+            matrix_calls,
+        } => pairings::run(flags.seed, calls, matrix_calls).report(flags.seed),
+    };
+    if flags.json {
+        println!("{}", report.json());
+    } else {
+        println!("{report}");
+    }
+    if report.held() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
