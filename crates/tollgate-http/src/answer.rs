@@ -13,6 +13,7 @@ use tollgate_tokens::{Scope, Verdict, service_limits, verdict};
 use crate::{
     SettleBody,
     body::Head,
+    charge,
     retry::Retries,
     span,
     trip::{End, Trip},
@@ -64,7 +65,7 @@ pub(crate) async fn judge<B: Body<Data = Bytes> + Unpin>(
     if may_have_worked(status) {
         trip.keep();
     } else {
-        let charged = trip.call.profile.rules.rejected();
+        let charged = charge::rejected();
         trip.settle(&charged, Source::Rejected);
     }
     let (again, asked) = if verdict.retryable {

@@ -249,7 +249,7 @@ impl Tail {
                 if source == Source::Reported {
                     trip.exchange.estimator().learn(&call.descriptor, &used);
                 }
-                let charged = call.profile.rules.settle(&used, call.cost(&used));
+                let charged = call.charge(&used);
                 trip.settle(&charged, source);
             }
             None => trip.keep(),

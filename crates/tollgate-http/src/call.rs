@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use http::uri::Authority;
-use tollgate_gate::{Labels, Priority, Tick};
+use tollgate_gate::{Amounts, Labels, Priority, Tick};
 use tollgate_tokens::{
     Cost, Descriptor, Dialect, Operation, Price, UnknownPrice, Usage, describe_as,
 };
 
 use crate::{
-    CallOptions, Exchange, Refused, charge::Expected, error::Limit, profile::Profile, span,
+    CallOptions, Exchange, Refused,
+    charge::{self, Expected},
+    error::Limit,
+    profile::Profile,
+    span,
 };
 
 /// Where a request goes: all that is read of its URL, which may carry keys elsewhere.
@@ -48,6 +52,7 @@ pub(crate) struct Call {
     /// Whether that is the caller's own word, and so final.
     fixed: bool,
     max_output: Option<u64>,
+    output_weight: u32,
     pub(crate) span: tracing::Span,
     context: Option<u64>,
     per_request: Option<u64>,
@@ -109,6 +114,7 @@ impl Call {
             context: model.and_then(|model| model.context),
             per_request: model.and_then(|model| model.per_request),
             price: model.and_then(|model| model.price.clone()),
+            output_weight: profile.output_weight(model),
             labels,
             fixed: options.estimate.is_some(),
             max_output,
@@ -148,7 +154,7 @@ impl Call {
             // How many texts a batch of embeddings has is not known; counting tokens takes no context.
             Operation::Embeddings | Operation::CountTokens | Operation::Other => {}
         }
-        if self.profile.rules.needs_price() {
+        if self.profile.needs_price {
             match unknown_price.resolve(self.price.as_ref()) {
                 Ok(price) => self.price = price.cloned(),
                 Err(_) => return Err(Refused::unknown_price(self.descriptor.model.as_deref())),
@@ -164,16 +170,16 @@ impl Call {
         priority: Priority,
         deadline: Option<Tick>,
     ) -> tollgate_gate::Call {
-        let (profile, price) = (self.profile.clone(), self.price.clone());
+        let (price, output_weight) = (self.price.clone(), self.output_weight);
         let ask = if self.fixed {
-            let amounts = profile.rules.reserve(&self.expected, price.as_ref());
+            let amounts = charge::reserve(&self.expected, price.as_ref(), output_weight);
             tollgate_gate::Call::new(self.labels.clone(), amounts)
         } else {
             let (exchange, descriptor) = (exchange.clone(), self.descriptor.clone());
             let max_output = self.max_output;
             tollgate_gate::Call::estimated(self.labels.clone(), move || {
                 let estimate = exchange.estimator().estimate(&descriptor, max_output);
-                profile.rules.reserve(&estimate.into(), price.as_ref())
+                charge::reserve(&estimate.into(), price.as_ref(), output_weight)
             })
         };
         let ask = ask.priority(priority);
@@ -181,6 +187,11 @@ impl Call {
             Some(deadline) => ask.by(deadline),
             None => ask,
         }
+    }
+
+    /// What `usage` is charged.
+    pub(crate) fn charge(&self, usage: &Usage) -> Amounts {
+        charge::settle(usage, self.cost(usage), self.output_weight)
     }
 
     /// What `usage` costs: the provider's own word first, then the price list.

@@ -29,7 +29,6 @@ mod span;
 pub use attempt::{Attempt, SendError};
 pub use body::SettleBody;
 pub use call::Target;
-pub use charge::ChargeRules;
 pub use error::{Failure, Refused};
 pub use exchange::Exchange;
 pub use options::{CallOptions, Priority};

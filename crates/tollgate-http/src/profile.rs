@@ -1,18 +1,20 @@
-//! `Profile`: what is known of one provider, and how its calls are charged.
+//! `Profile`: what is known of one provider, and what its calls need to be told.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use tollgate_gate::Unit;
 use tollgate_tokens::{Conventions, Dialect, Model, PolicySpec, Provider};
 
-use crate::{ChargeRules, Target};
+use crate::Target;
 
-/// What is known of one provider: its catalog entry and the charge rules of the limits in force.
+/// What is known of one provider: its catalog entry, and what follows from the limits in force.
 #[derive(Debug)]
 pub(crate) struct Profile {
     pub(crate) name: Arc<str>,
     pub(crate) system: Arc<str>,
-    pub(crate) rules: ChargeRules,
+    /// A budget applies to its calls, so that each needs a price.
+    pub(crate) needs_price: bool,
     provider: Option<Provider>,
 }
 
@@ -21,7 +23,7 @@ impl Profile {
         Self {
             name: provider.name.as_str().into(),
             system: provider.system.as_str().into(),
-            rules: ChargeRules::of(limits),
+            needs_price: limits.iter().any(|spec| spec.unit == Unit::Cost),
             provider: Some(provider.clone()),
         }
     }
@@ -31,7 +33,7 @@ impl Profile {
         Self {
             name: "unknown".into(),
             system: "unknown".into(),
-            rules: ChargeRules::of(limits),
+            needs_price: limits.iter().any(|spec| spec.unit == Unit::Cost),
             provider: None,
         }
     }
@@ -47,6 +49,13 @@ impl Profile {
             .map_or_else(Cow::default, |provider| {
                 Cow::Borrowed(&provider.conventions)
             })
+    }
+
+    /// How much a token of output counts at one of its models, in thousandths.
+    pub(crate) fn output_weight(&self, model: Option<&Model>) -> u32 {
+        self.provider
+            .as_ref()
+            .map_or(1_000, |provider| provider.output_weight(model))
     }
 
     /// The wire format of a call to it. On a host that is not its own, such as a proxy's, the path means what it means at home.

@@ -5,7 +5,7 @@
 pub(crate) struct Sums([i64; COLUMNS.len()]);
 
 /// The columns of the table `quarter` after its key. Those of `day` are the first [`REPORTED`] of them.
-pub(crate) const COLUMNS: [&str; 20] = [
+pub(crate) const COLUMNS: [&str; 21] = [
     "calls",
     "failed",
     "unreported",
@@ -24,6 +24,7 @@ pub(crate) const COLUMNS: [&str; 20] = [
     "charged_cache_read",
     "charged_output",
     "charged_output_above",
+    "charged_output_excess",
     "charged_tokens",
     "charged_cost",
 ];

@@ -102,6 +102,8 @@ pub struct Amounts {
     pub(crate) output_above: u64,
     // The part of the requests that the provider answered with an error before doing work.
     pub(crate) failed: u64,
+    // What the output counts beyond itself where a policy goes by the model's weight.
+    pub(crate) output_excess: u64,
 }
 
 impl Amounts {
@@ -111,6 +113,7 @@ impl Amounts {
         cache_read: 0,
         output_above: 0,
         failed: 0,
+        output_excess: 0,
     };
 
     /// One request with `input` and `output` tokens; the total is their sum, saturating.
@@ -133,6 +136,24 @@ impl Amounts {
     #[must_use]
     pub const fn output_cap(mut self, tokens: u64) -> Self {
         self.output_above = tokens.saturating_sub(self.by_unit[2]);
+        self
+    }
+
+    /// The same amounts, of a model whose tokens of output count so many thousandths each, rounded up, where a policy goes by the
+    /// model ([`crate::Counting::model_weight`]). Less than 1,000 changes nothing.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "what does not fit is cut to the largest first"
+    )]
+    pub const fn output_weight(mut self, thousandths: u32) -> Self {
+        let beyond = thousandths.saturating_sub(1_000) as u128;
+        let excess = (self.by_unit[2] as u128 * beyond).div_ceil(1_000);
+        self.output_excess = if excess > u64::MAX as u128 {
+            u64::MAX
+        } else {
+            excess as u64
+        };
         self
     }
 
@@ -183,9 +204,9 @@ impl Amounts {
     }
 
     /// All its numbers, to be kept elsewhere: requests, those of them that failed, input, the part of it read from a cache, output,
-    /// what it may come to beyond that, total, cost.
+    /// what it may come to beyond that, what it counts beyond itself at its model, total, cost.
     #[must_use]
-    pub const fn to_numbers(&self) -> [u64; 8] {
+    pub const fn to_numbers(&self) -> [u64; 9] {
         let [requests, input, output, total, cost] = self.by_unit;
         [
             requests,
@@ -194,6 +215,7 @@ impl Amounts {
             self.cache_read,
             output,
             self.output_above,
+            self.output_excess,
             total,
             cost,
         ]
@@ -201,7 +223,7 @@ impl Amounts {
 
     /// The amounts of [`Amounts::to_numbers`].
     #[must_use]
-    pub const fn from_numbers(numbers: [u64; 8]) -> Self {
+    pub const fn from_numbers(numbers: [u64; 9]) -> Self {
         let [
             requests,
             failed,
@@ -209,6 +231,7 @@ impl Amounts {
             cache_read,
             output,
             output_above,
+            output_excess,
             total,
             cost,
         ] = numbers;
@@ -216,6 +239,7 @@ impl Amounts {
             by_unit: [requests, input, output, total, cost],
             cache_read,
             output_above,
+            output_excess,
             failed,
         }
     }
@@ -231,20 +255,21 @@ mod tests {
 
     #[test]
     fn numbers_kept_elsewhere_come_back_and_add_up() {
-        let numbers = [1, 2, 3, 4, 5, 6, 7, 8];
+        let numbers = [1, 2, 3, 4, 5, 6, 7, 8, 9];
         let amounts = Amounts::from_numbers(numbers);
         assert_eq!(amounts.to_numbers(), numbers);
         let call = Amounts::call(100, 20)
             .cache_read(70)
             .output_cap(50)
+            .output_weight(1_500)
             .failed()
             .with(Unit::Cost, 9);
-        assert_eq!(call.to_numbers(), [1, 1, 100, 70, 20, 30, 120, 9]);
+        assert_eq!(call.to_numbers(), [1, 1, 100, 70, 20, 30, 10, 120, 9]);
         assert_eq!(
             call.plus(&amounts).to_numbers(),
-            [2, 3, 103, 74, 25, 36, 127, 17]
+            [2, 3, 103, 74, 25, 36, 17, 128, 18]
         );
-        let most = Amounts::from_numbers([u64::MAX; 8]);
+        let most = Amounts::from_numbers([u64::MAX; 9]);
         assert_eq!(most.plus(&most), most);
     }
 

@@ -9,8 +9,8 @@ pub struct Counting {
     cache_reads: bool,
     failures: bool,
     output_cap: bool,
-    // In thousandths.
-    output_weight: u32,
+    // In thousandths; none goes by the call's model.
+    output_weight: Option<u32>,
 }
 
 impl Counting {
@@ -19,7 +19,7 @@ impl Counting {
         cache_reads: true,
         failures: true,
         output_cap: false,
-        output_weight: 1_000,
+        output_weight: Some(1_000),
     };
 
     /// Whether input read from the provider's cache counts.
@@ -34,7 +34,8 @@ impl Counting {
         self
     }
 
-    /// Whether the output cap is counted before the output is known, as by a provider that books `max_tokens`.
+    /// Whether the output cap is counted before the output is known, as by a provider that books `max_tokens` on arrival. It is
+    /// counted without a weight, which providers apply to what was generated; the weighted expectation counts where it is larger.
     pub const fn output_cap(mut self, count: bool) -> Self {
         self.output_cap = count;
         self
@@ -42,7 +43,13 @@ impl Counting {
 
     /// How much a token of output counts, in thousandths: 5,000 counts each five times (a provider's "burn-down rate"), 0 none.
     pub const fn output_weight(mut self, thousandths: u32) -> Self {
-        self.output_weight = thousandths;
+        self.output_weight = Some(thousandths);
+        self
+    }
+
+    /// Lets a token of output count as much as it does at the call's model ([`Amounts::output_weight`]).
+    pub const fn model_weight(mut self) -> Self {
+        self.output_weight = None;
         self
     }
 
@@ -54,7 +61,7 @@ impl Counting {
             Unit::Requests if self.failures => units,
             Unit::Requests => units.saturating_sub(amounts.failed),
             Unit::InputTokens => units.saturating_sub(self.uncounted_input(amounts)),
-            Unit::OutputTokens => self.weighted(self.capped(units, amounts)),
+            Unit::OutputTokens => self.output(units, amounts),
             Unit::TotalTokens => {
                 // The total need not be the sum: where a provider reports it alone, all of it may be output.
                 let output = amounts.get(Unit::OutputTokens);
@@ -62,7 +69,7 @@ impl Counting {
                 let rest = units
                     .saturating_sub(output)
                     .saturating_sub(self.uncounted_input(amounts));
-                rest.saturating_add(self.weighted(self.capped(output, amounts)))
+                rest.saturating_add(self.output(output, amounts))
             }
             Unit::Cost | Unit::Concurrency => units,
         }
@@ -76,23 +83,27 @@ impl Counting {
         }
     }
 
-    const fn capped(self, output: u64, amounts: &Amounts) -> u64 {
-        if self.output_cap {
-            output.saturating_add(amounts.output_above)
-        } else {
-            output
+    const fn output(self, output: u64, amounts: &Amounts) -> u64 {
+        let weighted = self.weighted(output, amounts);
+        if !self.output_cap || amounts.output_above == 0 {
+            return weighted;
         }
+        let cap = output.saturating_add(amounts.output_above);
+        if weighted > cap { weighted } else { cap }
     }
 
     #[expect(
         clippy::cast_possible_truncation,
         reason = "what does not fit is cut to the largest first"
     )]
-    const fn weighted(self, output: u64) -> u64 {
-        if self.output_weight == 1_000 {
+    const fn weighted(self, output: u64, amounts: &Amounts) -> u64 {
+        let Some(weight) = self.output_weight else {
+            return output.saturating_add(amounts.output_excess);
+        };
+        if weight == 1_000 {
             return output;
         }
-        let weighted = (output as u128 * self.output_weight as u128).div_ceil(1_000);
+        let weighted = (output as u128 * weight as u128).div_ceil(1_000);
         if weighted > u64::MAX as u128 {
             u64::MAX
         } else {
@@ -155,13 +166,22 @@ mod tests {
     }
 
     #[test]
-    fn a_cap_is_reserved_weighted_and_gone_once_the_output_is_known() {
+    fn a_cap_is_reserved_as_it_stands_unless_the_weighted_expectation_is_larger() {
         let counting = Counting::PLAIN.output_cap(true).output_weight(10_000);
-        let call = Amounts::call(100, 20).output_cap(50);
-        check(counting, call, [1, 100, 500, 600]);
-        check(counting, Amounts::call(100, 20), [1, 100, 200, 300]);
-        let below = Amounts::call(100, 20).output_cap(5);
-        check(counting, below, [1, 100, 200, 300]);
+        let call = Amounts::call(100, 20);
+        check(counting, call.output_cap(500), [1, 100, 500, 600]);
+        check(counting, call.output_cap(50), [1, 100, 200, 300]);
+        check(counting, call.output_cap(5), [1, 100, 200, 300]);
+        check(counting, call, [1, 100, 200, 300]);
+    }
+
+    #[test]
+    fn a_policy_can_go_by_the_weight_of_the_model() {
+        let by_model = Counting::PLAIN.model_weight();
+        check(by_model, Amounts::call(100, 20), [1, 100, 20, 120]);
+        let heavy = Amounts::call(100, 20).output_weight(5_000);
+        check(by_model, heavy, [1, 100, 100, 200]);
+        check(Counting::PLAIN, heavy, [1, 100, 20, 120]);
     }
 
     #[test]

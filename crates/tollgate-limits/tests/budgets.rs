@@ -175,7 +175,7 @@ fn each_policy_counts_the_same_call_in_its_own_way() {
     let held = |ledger: &mut Ledger| -> Vec<u64> {
         ledger.snapshot(at(1)).iter().map(|s| s.held).collect()
     };
-    assert_eq!(held(&mut ledger), [1_100, 3_000, 1, 1]);
+    assert_eq!(held(&mut ledger), [1_100, 1_500, 1, 1]);
     ledger.settle(at(1), call, &Amounts::call(1_000, 80).cache_read(900));
     let used = |ledger: &mut Ledger| -> Vec<u64> {
         ledger.snapshot(at(1)).iter().map(|s| s.used).collect()

@@ -1,5 +1,6 @@
 //! `Catalog`: what is known of providers, as data files that a user's file overrides.
 
+mod charges;
 mod error;
 mod file;
 mod policy_spec;
@@ -7,9 +8,10 @@ mod provider;
 
 use std::collections::BTreeMap;
 
+pub use charges::ChargeRules;
 pub use error::CatalogError;
 pub use policy_spec::{
-    AnchorName, ChargeName, OutputRule, PolicySpec, ShapeName, TimeSpan, WindowSpec,
+    AnchorName, ChargeName, OutputRule, PolicySpec, ShapeName, SpentRule, TimeSpan, WindowSpec,
 };
 pub use provider::{Model, Provider, Tier};
 

@@ -146,7 +146,7 @@ impl Builder {
         )
     }
 
-    /// Enforces these limits for a provider instead of the catalog's.
+    /// Enforces these limits for a provider instead of the catalog's, under its charge rules.
     pub fn limits(
         self,
         provider: impl Into<String>,
@@ -202,7 +202,11 @@ impl Builder {
         for (name, limits) in &self.limits {
             self.known(name)?;
             let specs = match (limits, self.catalog.provider(name)) {
-                (Limits::Own(specs), _) => specs.clone(),
+                (Limits::Own(specs), Some(provider)) => specs
+                    .iter()
+                    .map(|spec| spec.clone().under(&provider.charges))
+                    .collect(),
+                (Limits::Own(specs), None) => specs.clone(),
                 (Limits::Catalog { tier }, Some(provider)) => provider.policies(tier.as_deref())?,
                 (Limits::Catalog { .. }, None) => Vec::new(),
             };

@@ -28,6 +28,7 @@ let response = client.post("https://api.llama.com/v1/chat/completions").body("..
 //! | no HTTP at all | [`gate::Gate`] |
 
 mod builder;
+mod calendar;
 mod config;
 mod error;
 mod policy;

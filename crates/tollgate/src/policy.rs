@@ -1,12 +1,14 @@
 //! From a limit as it is written to a policy that is enforced.
 
-use jiff::civil::{Date, date};
-use jiff::tz::TimeZone;
-use jiff::{Span, Zoned};
-use tollgate_limits::{Anchor, Booking, Calendar, Policy, Quota, QuotaError, Tick};
-use tollgate_tokens::{AnchorName, ChargeName, PolicySpec, ShapeName, WindowSpec};
+use std::time::Duration;
+
+use tollgate_limits::{Anchor, Booking, Counting, Policy, Quota, Unit};
+use tollgate_tokens::{
+    AnchorName, ChargeName, OutputRule, PolicySpec, ShapeName, SpentRule, WindowSpec,
+};
 
 use crate::ConfigError;
+use crate::calendar::{Every, calendar, forever};
 
 /// A policy named `scope/name`, for calls of the provider `scope`; for all calls and named `name` without one.
 pub(crate) fn policy(scope: Option<&str>, spec: &PolicySpec) -> Result<Policy, ConfigError> {
@@ -18,10 +20,20 @@ pub(crate) fn policy(scope: Option<&str>, spec: &PolicySpec) -> Result<Policy, C
     let mut policy = Policy::new(&name, quota(&name, spec)?).booking(match spec.charge {
         ChargeName::Arrival => Booking::Arrival,
         ChargeName::ArrivalKept => Booking::ArrivalKept,
-        ChargeName::Completion => Booking::Completion,
+        ChargeName::Completion | ChargeName::Produced => Booking::Completion,
     });
-    if let Some(margin) = spec.margin {
+    policy = policy.counting(counting(scope, spec));
+    // A budget of the user is counted here and nowhere else, so nothing can drift apart.
+    let exact = || (spec.unit == Unit::Cost && scope.is_none()).then_some(Duration::ZERO);
+    if let Some(margin) = spec.margin.or_else(exact) {
         policy = policy.margin(margin).map_err(wrong)?;
+    }
+    if spec.spent == SpentRule::Refuse {
+        policy = policy.refusing();
+    }
+    if spec.window == Some(WindowSpec::Session) {
+        // Any value of it: a call that names no session is not in one.
+        policy = policy.only(SESSION, ["*"]).per(SESSION);
     }
     if let Some(scope) = scope {
         policy = policy.only("profile", [scope]);
@@ -29,18 +41,34 @@ pub(crate) fn policy(scope: Option<&str>, spec: &PolicySpec) -> Result<Policy, C
     if !spec.models.is_empty() {
         policy = policy.only("model", &spec.models);
     }
-    Ok(spec
+    let per = spec
         .per
         .iter()
-        .fold(policy, |policy, label| policy.per(label)))
+        .filter(|label| *label != SESSION || spec.window != Some(WindowSpec::Session));
+    Ok(per.fold(policy, |policy, label| policy.per(label)))
+}
+
+/// The label by which calls name their session.
+const SESSION: &str = "session";
+
+/// How a policy counts what a call takes. What a provider does to its own limits, such as weighting output, it does not do to the
+/// user's.
+fn counting(scope: Option<&str>, spec: &PolicySpec) -> Counting {
+    let counting = Counting::PLAIN
+        .cache_reads(spec.cache_reads)
+        .failures(spec.failures)
+        .output_cap(spec.output == OutputRule::Cap || spec.charge == ChargeName::ArrivalKept);
+    match (spec.output_weight, scope) {
+        (Some(weight), _) => counting.output_weight(weight),
+        (None, Some(_)) => counting.model_weight(),
+        (None, None) => counting,
+    }
 }
 
 fn quota(name: &str, spec: &PolicySpec) -> Result<Quota, ConfigError> {
     let wrong = |error| ConfigError::policy(name, error);
     let (unit, limit) = (spec.unit, spec.limit);
-    let window = spec
-        .window
-        .unwrap_or(WindowSpec::Span(std::time::Duration::ZERO));
+    let window = spec.window.unwrap_or(WindowSpec::Span(Duration::ZERO));
     let span = window.nominal();
     match spec.shape {
         ShapeName::Slots => Quota::slots(limit),
@@ -52,63 +80,21 @@ fn quota(name: &str, spec: &PolicySpec) -> Result<Quota, ConfigError> {
         ShapeName::Window => {
             let anchor = match (spec.anchor, &spec.time_zone) {
                 (AnchorName::FirstCall, _) => Anchor::FirstCall,
-                (AnchorName::Day, Some(zone)) => Anchor::Calendar(days(name, zone)?),
+                (AnchorName::Day, Some(zone)) => {
+                    Anchor::Calendar(calendar(name, Every::Day, zone)?)
+                }
+                (AnchorName::Month, zone) => {
+                    let zone = zone.as_deref().unwrap_or("UTC");
+                    Anchor::Calendar(calendar(name, Every::Month, zone)?)
+                }
+                (AnchorName::Never, _) => Anchor::Calendar(forever(name)?),
                 // Days in UTC are as long as each other.
                 (AnchorName::Aligned | AnchorName::Day, _) => Anchor::Aligned {
-                    offset: std::time::Duration::ZERO,
+                    offset: Duration::ZERO,
                 },
             };
             Quota::window(unit, limit, span, anchor)
         }
     }
     .map_err(wrong)
-}
-
-/// The midnights of a time zone for twenty years; before and after, days are taken to last 24 hours.
-fn days(policy: &str, zone: &str) -> Result<Calendar, ConfigError> {
-    let unknown = || ConfigError::time_zone(policy, zone);
-    let zone = TimeZone::get(zone).map_err(|_| unknown())?;
-    let midnights: Vec<Tick> = FIRST_DAY
-        .series(Span::new().days(1))
-        .take_while(|day| *day <= LAST_DAY)
-        .filter_map(|day| day.to_zoned(zone.clone()).ok())
-        .map(|midnight| tick(&midnight))
-        .collect();
-    Calendar::new(midnights).map_err(|error: QuotaError| ConfigError::policy(policy, error))
-}
-
-fn tick(at: &Zoned) -> Tick {
-    Tick::from_nanos(u64::try_from(at.timestamp().as_nanosecond()).unwrap_or(0))
-}
-
-const FIRST_DAY: Date = date(2026, 1, 1);
-const LAST_DAY: Date = date(2045, 12, 31);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_in_berlin_has_23_hours_when_summer_time_begins() {
-        let calendar = days("budget", "Europe/Berlin").expect("a machine with time zones");
-        let start = date(2026, 3, 29)
-            .to_zoned(TimeZone::get("Europe/Berlin").unwrap())
-            .unwrap();
-        let end = start.tomorrow().unwrap();
-        assert_eq!(
-            tick(&end).since(tick(&start)),
-            std::time::Duration::from_secs(23 * 3_600)
-        );
-        assert!(format!("{calendar:?}").contains(&tick(&start).as_nanos().to_string()));
-        assert!(format!("{calendar:?}").contains(&tick(&end).as_nanos().to_string()));
-    }
-
-    #[test]
-    fn an_unknown_time_zone_is_named() {
-        let error = days("budget", "Europe/Atlantis").unwrap_err().to_string();
-        assert!(
-            error.contains("policy `budget`") && error.contains("Europe/Atlantis"),
-            "{error}"
-        );
-    }
 }

@@ -87,7 +87,7 @@ async fn while_it_waits_to_be_sent_again() {
             canceled(1),
             "the caller never got the response, nor its status"
         );
-        assert_eq!(bench.log.settled(), [(Amounts::ZERO, Source::Rejected)]);
+        assert_eq!(bench.log.settled(), [(rejected(), Source::Rejected)]);
         assert_eq!(bench.log.retries().len(), 1);
     }
 }
@@ -123,10 +123,7 @@ async fn while_a_later_attempt_works() {
     assert_eq!(bench.log.end(), expected);
     assert_eq!(
         bench.log.settled(),
-        [
-            (Amounts::ZERO, Source::Rejected),
-            (reserved(), Source::Kept)
-        ]
+        [(rejected(), Source::Rejected), (reserved(), Source::Kept)]
     );
 }
 

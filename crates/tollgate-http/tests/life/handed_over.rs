@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
-use tollgate_gate::{Amounts, Source};
+use tollgate_gate::Source;
 use tollgate_tokens::Scope;
 
 use crate::support::*;
@@ -137,7 +137,7 @@ async fn check_final(response: http::Response<TestBody>, scope: Scope, pauses: u
     bench.assert_over();
     assert_eq!(
         bench.log.settled(),
-        [(Amounts::ZERO, Source::Rejected)],
+        [(rejected(), Source::Rejected)],
         "{scope:?}"
     );
     assert_eq!(bench.log.end().error.as_deref(), Some(scope.as_str()));

@@ -44,7 +44,7 @@ pub(crate) const CATALOG: &str = r#"
 hosts = ["api.openai.com"]
 dialect = "openai"
 limits = [
-    { name = "rpm", unit = "requests", limit = 1000, window = "1m", failures = false },
+    { name = "rpm", unit = "requests", limit = 1000, window = "1m" },
     { name = "tpm", unit = "tokens", limit = 200000, window = "1m", output = "expected" },
 ]
 [provider.openai.models."gpt-m"]
@@ -153,6 +153,11 @@ pub(crate) const OUTPUT: u64 = 700;
 
 pub(crate) fn reserved() -> Amounts {
     Amounts::call(INPUT, OUTPUT)
+}
+
+/// What an attempt is charged that the provider refused.
+pub(crate) fn rejected() -> Amounts {
+    Amounts::call(0, 0).failed()
 }
 
 impl Ask {

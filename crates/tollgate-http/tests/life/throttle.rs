@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tollgate_gate::{Amounts, Policy, Quota, Source, Tick, Unit};
+use tollgate_gate::{Counting, Policy, Quota, Source, Tick, Unit};
 use tollgate_http::{Schedule, Settings};
 
 use crate::support::*;
@@ -42,7 +42,7 @@ fn check_wait(headers: &[(&str, &str)], body: &'static str, hint: Duration, unit
         assert_eq!(
             bench.log.settled(),
             [
-                (Amounts::ZERO, Source::Rejected),
+                (rejected(), Source::Rejected),
                 (reported(), Source::Reported)
             ]
         );
@@ -179,8 +179,8 @@ async fn x_should_retry_is_obeyed_but_the_policy_pauses_all_the_same() {
 #[tokio::test(start_paused = true)]
 async fn trouble_at_the_provider_is_retried_without_pausing_the_quota() {
     for (status, used, source) in [
-        (529, Amounts::ZERO, Source::Rejected),
-        (503, Amounts::ZERO, Source::Rejected),
+        (529, rejected(), Source::Rejected),
+        (503, rejected(), Source::Rejected),
         // These may have failed after doing the work.
         (500, reserved(), Source::Kept),
         (502, reserved(), Source::Kept),
@@ -207,17 +207,21 @@ async fn trouble_at_the_provider_is_retried_without_pausing_the_quota() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_counts_failures_is_charged_for_them() {
-    let text = CATALOG.replace("failures = false", "failures = true");
-    let bench = Bench::with(policies(), settings(), &text);
+async fn only_policies_that_count_failures_are_charged_for_them() {
+    let requests = |name, failures| {
+        let quota = Quota::sliding(Unit::Requests, 1_000, MINUTE).unwrap();
+        Policy::new(name, quota).counting(Counting::PLAIN.failures(failures))
+    };
+    let all_and_good = vec![requests("all", true), requests("good", false)];
+    let bench = Bench::of(all_and_good, settings());
     let client = Client::refusing([throttled(&[])]);
     let answer = bench.run(&Ask::openai(), &client).await.unwrap();
     read_all(answer).await;
-    let one_request = Amounts::ZERO.with(Unit::Requests, 1);
+    assert_eq!([bench.used("all"), bench.used("good")], [2, 1]);
     assert_eq!(
         bench.log.settled(),
         [
-            (one_request, Source::Rejected),
+            (rejected(), Source::Rejected),
             (reported(), Source::Reported)
         ]
     );

@@ -48,6 +48,7 @@ CREATE TABLE call (
     charged_cache_read   INTEGER NOT NULL,
     charged_output       INTEGER NOT NULL,
     charged_output_above INTEGER NOT NULL,
+    charged_output_excess INTEGER NOT NULL,
     charged_tokens       INTEGER NOT NULL,
     charged_cost         INTEGER NOT NULL
 );
@@ -75,6 +76,7 @@ CREATE TABLE quarter (
     charged_cache_read   INTEGER NOT NULL,
     charged_output       INTEGER NOT NULL,
     charged_output_above INTEGER NOT NULL,
+    charged_output_excess INTEGER NOT NULL,
     charged_tokens       INTEGER NOT NULL,
     charged_cost         INTEGER NOT NULL,
     PRIMARY KEY (at, lane)

@@ -9,9 +9,9 @@ const GENERATED: &str = "
     INSERT INTO series SELECT value, 'team', 'tenant' || value % 4, 'meta', 'model' || value, 'chat' FROM generate(12);
     INSERT INTO lane SELECT id, id, '{}' FROM series;
     INSERT INTO call SELECT value, value * 38880, value % 12 + 1, NULL, 'ok', 200, 1, 0, 1000, 'reported', 100, 20, 0, 0, 0, 5,
-        100, 100, 200, 9, 1, 0, 100, 0, 20, 0, 120, 5 FROM generate(200000);
+        100, 100, 200, 9, 1, 0, 100, 0, 20, 0, 0, 120, 5 FROM generate(200000);
     INSERT INTO quarter SELECT at / 900000, lane, count(*), 0, 0, 0, count(*), sum(input), sum(output), 0, 0, 0, sum(cost), 0,
-        count(*), 0, sum(input), 0, sum(output), 0, sum(charged_tokens), sum(cost) FROM call GROUP BY 1, 2;
+        count(*), 0, sum(input), 0, sum(output), 0, 0, sum(charged_tokens), sum(cost) FROM call GROUP BY 1, 2;
     INSERT INTO day SELECT at / 96, lane, sum(calls), 0, 0, 0, sum(attempts), sum(input), sum(output), 0, 0, 0, sum(cost), 0
         FROM quarter GROUP BY 1, 2;";
 

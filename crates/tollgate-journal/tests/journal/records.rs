@@ -23,6 +23,7 @@ fn a_record_has_every_number_of_its_call() {
     end.used = Amounts::call(100, 20)
         .cache_read(30)
         .output_cap(60)
+        .output_weight(5_000)
         .failed()
         .with(Unit::Cost, 1_000);
     end.record_in(&journal);
@@ -34,7 +35,7 @@ fn a_record_has_every_number_of_its_call() {
             "SELECT team, tenant, provider, model, operation, labels, call.* FROM call JOIN lane ON lane.id = lane JOIN series ON \
              series.id = series",
             [],
-            |row| (0..34).map(|i| row.get(i)).collect(),
+            |row| (0..35).map(|i| row.get(i)).collect(),
         )
         .unwrap();
     let text = |text: &str| Value::Text(text.into());
@@ -47,7 +48,7 @@ fn a_record_has_every_number_of_its_call() {
     expected.push(text("reported"));
     expected.extend([100, 20, 30, 10, 5, 1_000].map(Value::Integer));
     expected.extend([120, 200, 320, 3_000].map(Value::Integer));
-    expected.extend([1, 1, 100, 30, 20, 40, 120, 1_000].map(Value::Integer));
+    expected.extend([1, 1, 100, 30, 20, 40, 80, 120, 1_000].map(Value::Integer));
     assert_eq!(row, expected);
 }
 

@@ -6,8 +6,11 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use toml::Spanned;
 
+use super::charges::weight;
 use super::policy_spec::Date;
-use crate::{CatalogError, Conventions, Dialect, Model, PolicySpec, Price, Provider, Tier};
+use crate::{
+    CatalogError, ChargeRules, Conventions, Dialect, Model, PolicySpec, Price, Provider, Tier,
+};
 
 /// A whole text.
 #[derive(Deserialize)]
@@ -27,6 +30,8 @@ struct RawProvider {
     #[serde(default)]
     conventions: Conventions,
     tier: Option<String>,
+    #[serde(default)]
+    charges: ChargeRules,
     #[serde(default)]
     drop_limits: Vec<String>,
     #[serde(default)]
@@ -60,6 +65,8 @@ struct RawModel {
     max_output: Option<u64>,
     #[serde(default, deserialize_with = "tokens")]
     per_request: Option<u64>,
+    #[serde(default, deserialize_with = "weight")]
+    output_weight: Option<u32>,
     price: Option<Price>,
     #[serde(default)]
     drop_limits: Vec<String>,
@@ -162,6 +169,7 @@ impl Provider {
             hosts: Vec::new(),
             dialect,
             conventions: Conventions::default(),
+            charges: ChargeRules::default(),
             limits: Vec::new(),
             tiers: Vec::new(),
             tier: None,
@@ -178,6 +186,7 @@ impl Provider {
         replace(&mut self.dialect, raw.dialect);
         self.conventions.merge(raw.conventions);
         replace_some(&mut self.tier, raw.tier);
+        self.charges.merge(raw.charges);
         replace_some(&mut self.source, raw.source);
         replace_some(&mut self.date, raw.date.map(|d| d.0));
         merge_limits(
@@ -233,6 +242,7 @@ impl Model {
             context: None,
             max_output: None,
             per_request: None,
+            output_weight: None,
             price: None,
             limits: Vec::new(),
             source: None,
@@ -245,6 +255,7 @@ impl Model {
         replace_some(&mut self.context, raw.context);
         replace_some(&mut self.max_output, raw.max_output);
         replace_some(&mut self.per_request, raw.per_request);
+        replace_some(&mut self.output_weight, raw.output_weight);
         replace_some(&mut self.price, raw.price);
         if origin.source.is_some() {
             self.source = origin.source.clone();

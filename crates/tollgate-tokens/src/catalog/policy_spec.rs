@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tollgate_limits::Unit;
 
+use super::charges::ChargeRules;
 use crate::Warning;
 pub(super) use raw::Date;
 pub use raw::TimeSpan;
@@ -47,7 +48,7 @@ pub struct PolicySpec {
     pub time_zone: Option<String>,
     /// How far arrival times may drift apart on the way to the provider. `None` leaves the limiter's default.
     pub margin: Option<Duration>,
-    /// When the provider books a call. Default: `arrival-kept` for requests (`arrival` where failures do not count), otherwise
+    /// When the provider books a call. Default: the provider's [`crate::ChargeRules`], else `arrival-kept` for requests (`arrival` where failures do not count), otherwise
     /// `completion`.
     pub charge: ChargeName,
     /// What is reserved for output tokens before they are known. Default: the cap where the provider books on arrival, otherwise
@@ -57,6 +58,12 @@ pub struct PolicySpec {
     pub cache_reads: bool,
     /// Whether a call that the provider answered with an error counts. Default: true.
     pub failures: bool,
+    /// How much a token of output counts, in thousandths. TOML: `5`, or `"1.5"`. `None`: as much as at the call's model for the limits
+    /// of a provider, once for other policies.
+    pub output_weight: Option<u32>,
+    /// What becomes of calls once the quota is used up. Default: `refuse` for `cost_usd` and for the windows `session` and `total`,
+    /// otherwise `wait`.
+    pub spent: SpentRule,
     /// Models it applies to; a trailing `*` matches by prefix. Empty: all.
     pub models: Vec<String>,
     /// Labels that split the quota into shares of their own, with the whole limit each: `model`, `tenant`, `key`. Empty: one share.
@@ -65,6 +72,18 @@ pub struct PolicySpec {
     pub source: Option<String>,
     /// When the source was read or published: `YYYY-MM-DD` or `YYYY-MM`.
     pub date: Option<String>,
+    /// What it says itself, and the rules of its provider do not change.
+    written: Written,
+}
+
+/// Which of the charge rules a limit says itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Written {
+    shape: bool,
+    charge: Option<ChargeName>,
+    output: Option<OutputRule>,
+    cache_reads: bool,
+    failures: Option<bool>,
 }
 
 /// The time over which a limit is allocated.
@@ -74,15 +93,43 @@ pub enum WindowSpec {
     Span(Duration),
     /// A calendar day in the limit's time zone. TOML: `"day"`.
     Day,
+    /// A calendar month in the limit's time zone. TOML: `"month"`.
+    Month,
+    /// The life of a session, which calls name by the label `session`; it is forgotten thirty days after its first call. Each has the
+    /// whole limit, and calls without the label are not concerned. TOML: `"session"`.
+    Session,
+    /// All time: what is used never comes back. TOML: `"total"`.
+    Total,
 }
 
 impl WindowSpec {
-    /// Its length; 24 hours for a calendar day, although two days a year differ where clocks change.
+    /// Its length; 24 hours for a calendar day, although two days a year differ where clocks change, 31 days for a month, thirty for
+    /// a session, and ten years for all time.
     #[must_use]
     pub const fn nominal(self) -> Duration {
+        const DAY: u64 = 86_400;
         match self {
             Self::Span(span) => span,
-            Self::Day => DAY,
+            Self::Day => Duration::from_secs(DAY),
+            Self::Month => Duration::from_secs(31 * DAY),
+            Self::Session => Duration::from_secs(30 * DAY),
+            Self::Total => Duration::from_secs(3_650 * DAY),
+        }
+    }
+
+    /// Whether it is one of those that are named by a word, and so begins where that word says.
+    pub(crate) const fn is_named(self) -> bool {
+        !matches!(self, Self::Span(_))
+    }
+
+    /// The anchor that goes with it.
+    pub(crate) const fn anchor(self) -> AnchorName {
+        match self {
+            Self::Span(_) => AnchorName::Aligned,
+            Self::Day => AnchorName::Day,
+            Self::Month => AnchorName::Month,
+            Self::Session => AnchorName::FirstCall,
+            Self::Total => AnchorName::Never,
         }
     }
 }
@@ -111,6 +158,20 @@ pub enum AnchorName {
     FirstCall,
     /// At midnight in the limit's time zone.
     Day,
+    /// At the first midnight of a month in the limit's time zone.
+    Month,
+    /// Never again: one window for all time.
+    Never,
+}
+
+/// What becomes of calls once a quota is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SpentRule {
+    /// They wait for it to come back.
+    Wait,
+    /// They are refused, with what was spent and when it comes back.
+    Refuse,
 }
 
 /// When the provider books a call against a limit, and whether it gives back what was not used.
@@ -123,6 +184,9 @@ pub enum ChargeName {
     ArrivalKept,
     /// On completion, with the amount used.
     Completion,
+    /// As it is produced. What is reserved is held while the call runs, and the amount used is charged when it is done, which is later
+    /// than the provider books it, and so against the caller.
+    Produced,
 }
 
 /// What is reserved for output tokens before they are known.
@@ -135,7 +199,27 @@ pub enum OutputRule {
     Expected,
 }
 
-const DAY: Duration = Duration::from_secs(86_400);
+impl ChargeName {
+    /// When calls are booked against a limit of which nothing is said.
+    const fn usual(unit: Unit, failures: bool) -> Self {
+        match unit {
+            // A request stays one, unless the provider takes it back when it fails.
+            Unit::Requests if failures => Self::ArrivalKept,
+            Unit::Requests => Self::Arrival,
+            _ => Self::Completion,
+        }
+    }
+}
+
+impl OutputRule {
+    /// What is reserved for output under a limit of which nothing is said.
+    const fn usual(charge: ChargeName) -> Self {
+        match charge {
+            ChargeName::Completion | ChargeName::Produced => Self::Expected,
+            ChargeName::Arrival | ChargeName::ArrivalKept => Self::Cap,
+        }
+    }
+}
 
 impl PolicySpec {
     /// The largest limit: 10^15 units, which is one million dollars for cost.
@@ -144,6 +228,38 @@ impl PolicySpec {
     pub const MIN_WINDOW: Duration = Duration::from_millis(1);
     /// The longest window.
     pub const MAX_WINDOW: Duration = Duration::from_secs(366 * 86_400);
+
+    /// The same limit under the charge rules of its provider, which fill in what it does not say itself.
+    #[must_use]
+    pub fn under(mut self, rules: &ChargeRules) -> Self {
+        let Written {
+            shape,
+            charge,
+            output,
+            cache_reads,
+            failures,
+        } = self.written;
+        let rolls = matches!(self.window, Some(WindowSpec::Span(_)));
+        if let Some(ruled) = rules.shape.filter(|_| !shape && rolls) {
+            self.shape = ruled;
+        }
+        if let Some(count) = rules.cache_reads.filter(|_| !cache_reads) {
+            self.cache_reads = count;
+        }
+        self.failures = failures.or(rules.failures).unwrap_or(self.failures);
+        self.charge = charge
+            .or_else(|| rules.charge(self.unit))
+            .unwrap_or_else(|| ChargeName::usual(self.unit, self.failures));
+        self.output = output
+            .or(rules.output)
+            .unwrap_or_else(|| OutputRule::usual(self.charge));
+        for label in rules.scope.iter().flatten() {
+            if !self.per.contains(label) {
+                self.per.push(label.clone());
+            }
+        }
+        self
+    }
 
     /// Warns of request limits above a token limit over the same calls: a call costs at least one token, so such a limit never
     /// binds, and the published figures are most likely swapped.

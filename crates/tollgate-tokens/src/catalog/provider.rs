@@ -1,6 +1,6 @@
 //! `Provider`, `Tier` and `Model`: what the catalog knows of one provider.
 
-use crate::{CatalogError, Conventions, Dialect, PolicySpec, Price};
+use crate::{CatalogError, ChargeRules, Conventions, Dialect, PolicySpec, Price};
 
 /// One provider, or one deployment with limits of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Provider {
     pub dialect: Dialect,
     /// How it speaks that format, where providers of it differ.
     pub conventions: Conventions,
+    /// How it charges, where a limit does not say it itself.
+    pub charges: ChargeRules,
     /// Limits over all its models.
     pub limits: Vec<PolicySpec>,
     /// Sets of limits of which one applies to an account, sorted by name.
@@ -55,6 +57,9 @@ pub struct Model {
     pub max_output: Option<u64>,
     /// The most input and output tokens that the provider accepts in one request, where that is less than the context.
     pub per_request: Option<u64>,
+    /// How much a token of its output counts against limits, in thousandths (Bedrock's "burn-down rate"). `None`: as the provider's
+    /// [`ChargeRules::output_weight`] says, else once.
+    pub output_weight: Option<u32>,
     /// What it costs.
     pub price: Option<Price>,
     /// Limits of this model alone.
@@ -68,9 +73,15 @@ pub struct Model {
 impl Provider {
     /// The model of that name: exactly, by alias, or else the one with the longest name that the given one continues, as
     /// `claude-opus-4-20250514` continues `claude-opus-4`. A name is continued by a character that is neither letter nor digit, so
-    /// `gpt-4o` does not continue `gpt-4`.
+    /// `gpt-4o` does not continue `gpt-4`. A name with slashes that is not found whole is looked for by what follows them, one after
+    /// the other: `accounts/fireworks/models/llama-v3`, or an AWS resource name.
     #[must_use]
     pub fn model(&self, name: &str) -> Option<&Model> {
+        self.model_named(name)
+            .or_else(|| self.model(name.split_once('/')?.1))
+    }
+
+    fn model_named(&self, name: &str) -> Option<&Model> {
         let names = || {
             self.models
                 .iter()
@@ -98,7 +109,8 @@ impl Provider {
     }
 
     /// Every limit that holds for an account in `tier` (or in the provider's assumed tier): those of the provider, of the tier, and
-    /// of each model, the last with the model as their match and named `model/limit`. No two have the same name.
+    /// of each model, the last with the model as their match and named `model/limit`; all under its charge rules. No two have the
+    /// same name.
     ///
     /// # Errors
     /// [`CatalogError`] with the names of the tiers, if there is none of that name.
@@ -112,7 +124,19 @@ impl Provider {
         for model in &self.models {
             specs.extend(model.limits.iter().cloned().map(|spec| model.narrow(spec)));
         }
-        Ok(specs)
+        Ok(specs
+            .into_iter()
+            .map(|spec| spec.under(&self.charges))
+            .collect())
+    }
+
+    /// How much a token of output counts at a model of it, in thousandths.
+    #[must_use]
+    pub fn output_weight(&self, model: Option<&Model>) -> u32 {
+        model
+            .and_then(|model| model.output_weight)
+            .or(self.charges.output_weight)
+            .unwrap_or(1_000)
     }
 
     pub(crate) fn unknown_tier(&self, name: &str) -> CatalogError {

@@ -6,7 +6,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use tollgate_limits::Unit;
 
-use super::{AnchorName, ChargeName, OutputRule, PolicySpec, ShapeName, WindowSpec};
+use super::{
+    AnchorName, ChargeName, OutputRule, PolicySpec, ShapeName, SpentRule, WindowSpec, Written,
+};
+use crate::catalog::charges::weight;
 use crate::price::parse_dollars;
 use crate::retry_after::span::parse_span;
 
@@ -28,6 +31,9 @@ pub(super) struct RawSpec {
     output: Option<OutputRule>,
     cache_reads: Option<bool>,
     failures: Option<bool>,
+    #[serde(default, deserialize_with = "weight")]
+    output_weight: Option<u32>,
+    spent: Option<SpentRule>,
     #[serde(default)]
     models: Vec<String>,
     #[serde(default)]
@@ -58,9 +64,13 @@ impl TryFrom<RawSpec> for PolicySpec {
             Ok(burst) => burst,
             Err(what) => return fail(&format!("burst: {what}")),
         };
-        let shape = raw.shape.unwrap_or(match (unit, &raw.window, raw.anchor) {
-            (Unit::Concurrency, ..) => ShapeName::Slots,
-            (_, Some(RawWindow(WindowSpec::Day)), _) | (_, _, Some(_)) => ShapeName::Window,
+        let named = raw
+            .window
+            .as_ref()
+            .is_some_and(|RawWindow(window)| window.is_named());
+        let shape = raw.shape.unwrap_or(match unit {
+            Unit::Concurrency => ShapeName::Slots,
+            _ if named || raw.anchor.is_some() => ShapeName::Window,
             _ if burst.is_some() => ShapeName::Bucket,
             _ => ShapeName::Sliding,
         });
@@ -71,8 +81,12 @@ impl TryFrom<RawSpec> for PolicySpec {
             (ShapeName::Slots, Some(_)) => return fail("slots have no window"),
             (ShapeName::Slots, None) => None,
             (_, Some(RawWindow(window))) => Some(window),
-            (_, None) if raw.anchor == Some(AnchorName::Day) => Some(WindowSpec::Day),
-            (_, None) => return fail("a window is missing, such as \"1m\" or \"day\""),
+            (_, None) => match raw.anchor {
+                Some(AnchorName::Day) => Some(WindowSpec::Day),
+                Some(AnchorName::Month) => Some(WindowSpec::Month),
+                Some(AnchorName::Never) => Some(WindowSpec::Total),
+                _ => return fail("a window is missing, such as \"1m\" or \"day\""),
+            },
         };
         if burst.is_some() && shape != ShapeName::Bucket {
             return fail("only the shape `bucket` has a burst");
@@ -80,23 +94,20 @@ impl TryFrom<RawSpec> for PolicySpec {
         if raw.anchor.is_some() && shape != ShapeName::Window {
             return fail("only the shape `window` has an anchor");
         }
-        let day = window == Some(WindowSpec::Day);
-        if day && shape != ShapeName::Window {
+        if named && shape != ShapeName::Window {
             return fail(
-                "a window of \"day\" needs the shape `window`; write \"1d\" for any 24 hours",
+                "a window of \"day\", \"month\", \"session\" or \"total\" needs the shape `window`; write \"1d\" for any 24 hours",
             );
         }
-        let anchor = raw.anchor.unwrap_or(if day {
-            AnchorName::Day
-        } else {
-            AnchorName::Aligned
-        });
-        if day != (anchor == AnchorName::Day) {
-            return fail("the anchor `day` and a window of \"day\" go together");
+        let usual = window.map_or(AnchorName::Aligned, WindowSpec::anchor);
+        let anchor = raw.anchor.unwrap_or(usual);
+        let spans = matches!(anchor, AnchorName::Aligned | AnchorName::FirstCall) && !named;
+        if anchor != usual && !spans {
+            return fail("the anchors `day`, `month` and `never` go together with those windows");
         }
         if let Some(zone) = &time_zone {
-            if !day {
-                return fail("a time zone needs a window of \"day\"");
+            if !matches!(window, Some(WindowSpec::Day | WindowSpec::Month)) {
+                return fail("a time zone needs a window of \"day\" or \"month\"");
             }
             // The database of the machine that enforces the limit decides what exists there; here only the form is checked.
             if zone.is_empty() || zone.chars().any(char::is_whitespace) {
@@ -110,16 +121,24 @@ impl TryFrom<RawSpec> for PolicySpec {
             return fail("the margin must be shorter than half the window");
         }
         let failures = raw.failures.unwrap_or(true);
-        let charge = raw.charge.unwrap_or(match unit {
-            // A request stays one, unless the provider takes it back when it fails.
-            Unit::Requests if failures => ChargeName::ArrivalKept,
-            Unit::Requests => ChargeName::Arrival,
-            _ => ChargeName::Completion,
+        let charge = raw
+            .charge
+            .unwrap_or_else(|| ChargeName::usual(unit, failures));
+        let output = raw.output.unwrap_or_else(|| OutputRule::usual(charge));
+        let for_good = matches!(window, Some(WindowSpec::Session | WindowSpec::Total));
+        let spent = raw.spent.unwrap_or(if for_good || unit == Unit::Cost {
+            SpentRule::Refuse
+        } else {
+            SpentRule::Wait
         });
-        let output = raw.output.unwrap_or(match charge {
-            ChargeName::Completion => OutputRule::Expected,
-            ChargeName::Arrival | ChargeName::ArrivalKept => OutputRule::Cap,
-        });
+        if for_good && spent == SpentRule::Wait {
+            return fail(
+                "a window of \"session\" or \"total\" never comes back: calls cannot wait for it",
+            );
+        }
+        if unit == Unit::Concurrency && spent == SpentRule::Refuse {
+            return fail("slots come back with each answer: calls wait for them");
+        }
         if raw.models.iter().chain(&raw.per).any(String::is_empty) {
             return fail("an empty name in `models` or `per`");
         }
@@ -137,6 +156,15 @@ impl TryFrom<RawSpec> for PolicySpec {
             output,
             cache_reads: raw.cache_reads.unwrap_or(true),
             failures,
+            output_weight: raw.output_weight,
+            spent,
+            written: Written {
+                shape: raw.shape.is_some() || burst.is_some() || raw.anchor.is_some(),
+                charge: raw.charge,
+                output: raw.output,
+                cache_reads: raw.cache_reads.is_some(),
+                failures: raw.failures,
+            },
             models: raw.models,
             per: raw.per,
             source: raw.source,
@@ -219,15 +247,22 @@ struct RawWindow(WindowSpec);
 impl<'de> Deserialize<'de> for RawWindow {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        if text == "day" {
-            return Ok(Self(WindowSpec::Day));
+        let named = match &*text {
+            "day" => Some(WindowSpec::Day),
+            "month" => Some(WindowSpec::Month),
+            "session" => Some(WindowSpec::Session),
+            "total" => Some(WindowSpec::Total),
+            _ => None,
+        };
+        if let Some(named) = named {
+            return Ok(Self(named));
         }
         match parse_span(&text) {
             Some(span) if (PolicySpec::MIN_WINDOW..=PolicySpec::MAX_WINDOW).contains(&span) => {
                 Ok(Self(WindowSpec::Span(span)))
             }
             _ => Err(D::Error::custom(format!(
-                "`{text}` is not a window, expected a span from \"1ms\" to \"366d\" such as \"60s\", \"1m\", \"1h\", \"1d\", or \"day\""
+                "`{text}` is not a window, expected a span from \"1ms\" to \"366d\" such as \"60s\", \"1m\", \"1h\", \"1d\", or one of \"day\", \"month\", \"session\", \"total\""
             ))),
         }
     }
