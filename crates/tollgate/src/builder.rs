@@ -16,6 +16,8 @@ use crate::{ConfigError, config, policy::policy};
 pub struct Tollgate {
     exchange: Exchange,
     warnings: Arc<[Warning]>,
+    #[cfg(feature = "journal")]
+    journal: Option<tollgate_journal::Journal>,
 }
 
 impl Tollgate {
@@ -71,6 +73,13 @@ impl Tollgate {
         &self.warnings
     }
 
+    /// The usage journal, to flush, prune or read it; `None` without one.
+    #[cfg(feature = "journal")]
+    #[must_use]
+    pub const fn journal(&self) -> Option<&tollgate_journal::Journal> {
+        self.journal.as_ref()
+    }
+
     /// The client with this gate in front of it.
     #[cfg(feature = "reqwest")]
     #[must_use]
@@ -107,6 +116,8 @@ pub struct Builder {
     recorders: Vec<Arc<dyn Recorder>>,
     store: Option<Arc<dyn Store>>,
     queue_limit: Option<usize>,
+    #[cfg(feature = "journal")]
+    journal: Option<std::path::PathBuf>,
 }
 
 /// Which limits of a provider are in force.
@@ -127,6 +138,8 @@ impl Builder {
             recorders: Vec::new(),
             store: None,
             queue_limit: None,
+            #[cfg(feature = "journal")]
+            journal: None,
         }
     }
 
@@ -191,10 +204,18 @@ impl Builder {
         self
     }
 
+    /// Keeps a record of every settled call in this SQLite file, and restores from it what policies have counted in earlier runs, so
+    /// that a restart hands out no fresh budget. The file is made if it is missing.
+    #[cfg(feature = "journal")]
+    pub fn journal(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.journal = Some(path.into());
+        self
+    }
+
     /// Puts it together.
     ///
     /// # Errors
-    /// If a provider or tier is not in the catalog, or a limit cannot work.
+    /// If a provider or tier is not in the catalog, a limit cannot work, or the journal cannot be opened.
     pub fn build(self) -> Result<Tollgate, ConfigError> {
         let mut policies = Vec::new();
         let mut in_force = BTreeMap::new();
@@ -236,7 +257,19 @@ impl Builder {
         let mut gate = self
             .recorders
             .into_iter()
-            .fold(Gate::builder(plan), GateBuilder::recorder);
+            .fold(Gate::builder(plan.clone()), GateBuilder::recorder);
+        #[cfg(feature = "journal")]
+        let journal = self
+            .journal
+            .map(|path| {
+                let options = tollgate_journal::JournalOptions::new().labels_of(&plan);
+                tollgate_journal::Journal::open_with(path, options)
+            })
+            .transpose()?;
+        #[cfg(feature = "journal")]
+        if let Some(journal) = &journal {
+            gate = gate.recorder(Arc::new(journal.clone()));
+        }
         if let Some(store) = self.store {
             gate = gate.store(store);
         }
@@ -247,10 +280,17 @@ impl Builder {
             Some(name) => self.settings.provider(name),
             None => self.settings,
         };
-        let exchange = Exchange::new(gate.build(), self.catalog, &in_force, settings);
+        let gate = gate.build();
+        #[cfg(feature = "journal")]
+        if let Some(journal) = &journal {
+            journal.restore(&gate, &plan)?;
+        }
+        let exchange = Exchange::new(gate, self.catalog, &in_force, settings);
         Ok(Tollgate {
             exchange,
             warnings: warnings.into(),
+            #[cfg(feature = "journal")]
+            journal,
         })
     }
 

@@ -25,6 +25,8 @@
 //! window = "day"
 //! time_zone = "Europe/Berlin"
 //! ```
+//!
+//! With the feature `journal`, `journal = "usage.db"` at the top records settled calls in that file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -44,6 +46,7 @@ struct Config {
     providers: Vec<Spanned<String>>,
     default_provider: Option<Spanned<String>>,
     unknown_price: Option<UnknownPrice>,
+    journal: Option<Spanned<std::path::PathBuf>>,
     #[serde(default)]
     tiers: BTreeMap<Spanned<String>, Spanned<String>>,
     retry: Option<Retry>,
@@ -102,6 +105,14 @@ pub(crate) fn read(text: &str) -> Result<Builder, ConfigError> {
         settings = settings.unknown_price(policy);
     }
     builder = builder.settings(settings);
+    if let Some(path) = config.journal {
+        #[cfg(feature = "journal")]
+        {
+            builder = builder.journal(path.into_inner());
+        }
+        #[cfg(not(feature = "journal"))]
+        return Err(located(text, &path)(ConfigError::no_journal()));
+    }
     let mut seen = BTreeSet::new();
     for spec in config.policy {
         policy(None, spec.get_ref()).map_err(located(text, &spec))?;

@@ -15,14 +15,34 @@ pub struct ConfigError {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Toml { message: String },
+    Toml {
+        message: String,
+    },
     Catalog(CatalogError),
-    Policy { name: String, error: QuotaError },
+    Policy {
+        name: String,
+        error: QuotaError,
+    },
     Plan(QuotaError),
-    UnknownProvider { name: String, known: Vec<String> },
-    SameName { name: String },
-    TimeZone { policy: String, zone: String },
-    File { path: String, message: String },
+    UnknownProvider {
+        name: String,
+        known: Vec<String>,
+    },
+    SameName {
+        name: String,
+    },
+    TimeZone {
+        policy: String,
+        zone: String,
+    },
+    File {
+        path: String,
+        message: String,
+    },
+    #[cfg(feature = "journal")]
+    Journal(tollgate_journal::JournalError),
+    #[cfg(not(feature = "journal"))]
+    NoJournal,
 }
 
 impl ConfigError {
@@ -71,6 +91,11 @@ impl ConfigError {
         })
     }
 
+    #[cfg(not(feature = "journal"))]
+    pub(crate) const fn no_journal() -> Self {
+        Self::new(Kind::NoJournal)
+    }
+
     pub(crate) fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::new(Kind::File {
             path: path.display().to_string(),
@@ -105,6 +130,13 @@ impl From<CatalogError> for ConfigError {
     }
 }
 
+#[cfg(feature = "journal")]
+impl From<tollgate_journal::JournalError> for ConfigError {
+    fn from(error: tollgate_journal::JournalError) -> Self {
+        Self::new(Kind::Journal(error))
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some((line, column)) = self.at {
@@ -132,6 +164,12 @@ impl fmt::Display for ConfigError {
                  leave it out for UTC"
             ),
             Kind::File { path, message } => write!(f, "{path}: {message}"),
+            #[cfg(feature = "journal")]
+            Kind::Journal(error) => error.fmt(f),
+            #[cfg(not(feature = "journal"))]
+            Kind::NoJournal => f.write_str(
+                "this program was built without a usage journal; add the feature `journal` to the crate `tollgate`, or leave `journal` out",
+            ),
         }
     }
 }

@@ -22,6 +22,7 @@ let response = client.post("https://api.llama.com/v1/chat/completions").body("..
 //! | --- | --- |
 //! | other limits than the catalog's, budgets, retries | [`Builder`], or a `tollgate.toml` with [`Tollgate::from_toml`] |
 //! | a tower client | feature `tower`, `Tollgate::layer` |
+//! | budgets that outlive a restart, and who used what | feature `journal`, `Builder::journal` |
 //! | metrics and spans | feature `otel`, `otel::OtelRecorder` |
 //! | tenant, priority, deadline or estimate of one call | [`CallOptions`] in the request's extensions |
 //! | what became of a call | [`Report`] in the response's extensions, [`Refused`] as the error |
@@ -41,6 +42,8 @@ pub use tollgate_http::{
 
 pub use tollgate_gate as gate;
 pub use tollgate_http as http;
+#[cfg(feature = "journal")]
+pub use tollgate_journal as journal;
 pub use tollgate_limits as limits;
 #[cfg(feature = "otel")]
 pub use tollgate_otel as otel;

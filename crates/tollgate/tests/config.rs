@@ -353,3 +353,9 @@ fn a_preset_of_every_provider_in_the_catalog_builds() {
         }
     }
 }
+
+#[cfg(not(feature = "journal"))]
+#[test]
+fn a_journal_needs_its_feature() {
+    refused("journal = \"usage.db\"", (1, 11), &["feature `journal`"]);
+}
