@@ -2,15 +2,13 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tollgate_limits::{Amounts, Labels, Tick};
+use tollgate_limits::{Amounts, Tick};
 
 use crate::{
-    AcquireError, Call, Event, Gate, Permit, Priority, Ticket,
-    call::Asked,
+    AcquireError, Call, Event, Gate, Permit, Ticket,
     core::{Answer, Core, Reason, Wakes},
     driver,
     permit::Held,
@@ -21,154 +19,142 @@ use crate::{
 #[must_use = "a call waits only while this is awaited"]
 pub struct Acquire {
     gate: Gate,
-    labels: Arc<Labels>,
+    call: Call,
     state: State,
 }
 
-/// Kept small: there may be very many.
+/// Kept small, as a task may hold this several times over, and there may be very many. The rest of what is known of a waiting call
+/// lies in the queue.
+#[derive(Clone, Copy)]
 enum State {
-    New(New),
-    Waiting {
-        place: Place,
-        since: Tick,
-        ticket: Ticket,
-    },
+    /// It has not asked yet, and will wait until then.
+    New(Tick),
+    Waiting(Place),
     Done,
-}
-
-/// A call that has not asked yet.
-#[derive(Debug)]
-struct New {
-    asked: Asked,
-    ticket: Option<Ticket>,
-    deadline: Tick,
-    priority: Priority,
 }
 
 /// What happened when a call first asked.
 enum First {
-    Answered(Answer, Amounts),
+    Answered(Ticket, Amounts, Answer),
     /// What it waits for is not known before a store is asked, and not looked for if nobody wants to hear it.
     Queued(Place, Option<Reason>),
 }
 
 impl Acquire {
-    pub(crate) fn new(gate: Gate, call: &Call, deadline: Tick) -> Self {
-        let new = New {
-            asked: call.asked.clone(),
-            ticket: call.ticket,
-            deadline,
-            priority: call.priority,
-        };
+    pub(crate) const fn new(gate: Gate, call: Call, deadline: Tick) -> Self {
         Self {
             gate,
-            labels: call.labels.clone(),
-            state: State::New(new),
+            call,
+            state: State::New(deadline),
         }
     }
 
-    fn ask(&mut self, call: New, waker: &Waker) -> Poll<Result<Permit, AcquireError>> {
+    fn ask(&mut self, deadline: Tick, waker: &Waker) -> Poll<Result<Permit, AcquireError>> {
         let now = self.gate.now();
-        let amounts = call.asked.now();
+        let amounts = self.call.asked.now();
         let mut wakes = Wakes::default();
-        let (ticket, first) = {
+        let (first, undriven) = {
             let mut core = self.gate.lock();
-            let ticket = call.ticket.unwrap_or_else(|| core.ticket(call.priority));
-            let first = self.ask_core(&mut core, now, ticket, call, amounts, waker, &mut wakes);
-            (ticket, first)
+            let first = self.ask_core(&mut core, now, deadline, amounts, waker, &mut wakes);
+            (first, core.take_charge())
         };
-        self.gate.inner().wake(wakes);
-        match first {
-            First::Answered(answer, amounts) => {
-                Poll::Ready(self.finish(answer, amounts, ticket, Duration::ZERO, false))
+        let queued = match first {
+            First::Answered(ticket, amounts, answer) => {
+                self.state = State::Done;
+                let finished = self.finish(answer, amounts, ticket, Duration::ZERO, false);
+                Poll::Ready(finished)
             }
             First::Queued(place, reason) => {
-                self.state = State::Waiting {
-                    place,
-                    since: now,
-                    ticket,
-                };
-                let wait = reason.map(|reason| reason.wait);
-                self.gate.record(&Event::Queued {
-                    labels: &self.labels,
-                    binding: wait.as_ref().map(|wait| &wait.binding),
-                    until: wait.as_ref().and_then(|wait| wait.until),
-                });
-                driver::ensure(self.gate.inner());
-                // The lock was free for a moment: the answer may be there already.
-                self.fetch(place, now, ticket, waker)
+                self.state = State::Waiting(place);
+                if self.gate.is_heard() {
+                    let wait = reason.map(|reason| reason.wait);
+                    self.gate.record(&Event::Queued {
+                        labels: &self.call.asked.labels,
+                        binding: wait.as_ref().map(|wait| &wait.binding),
+                        until: wait.as_ref().and_then(|wait| wait.until),
+                    });
+                }
+                Poll::Pending
             }
+        };
+        // If it has been answered meanwhile, its waker is among those woken here or has been woken already.
+        self.gate.inner().wake(wakes);
+        if undriven {
+            driver::start(self.gate.inner());
         }
+        queued
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one caller, which holds the lock"
-    )]
     fn ask_core(
         &self,
         core: &mut Core,
         now: Tick,
-        ticket: Ticket,
-        call: New,
+        deadline: Tick,
         amounts: Amounts,
         waker: &Waker,
         wakes: &mut Wakes,
     ) -> First {
-        let refuse = |error| First::Answered(Err(Box::new(error)), amounts);
-        let arrival = core.arrival(&self.labels, ticket);
+        let asked = &*self.call.asked;
+        let ticket = core.ticket_of(asked);
+        let refuse = |error| First::Answered(ticket, amounts, Err(Box::new(error)));
+        let arrival = core.arrival(&asked.labels, ticket);
         // Only the driver asks a store, one call after the other.
         let (mut spot, mut reason) = (None, None);
         if self.gate.inner().store.is_none() {
-            let found = match core.enter(now, &arrival, &amounts, wakes) {
+            let obstacle = match core.enter(now, &arrival, &amounts, wakes) {
                 Ok(reservation) => {
-                    return First::Answered(
-                        Ok(Held::Local(reservation, arrival.kind.lane)),
-                        amounts,
-                    );
+                    let held = Held::Local(reservation, arrival.kind.lane);
+                    return First::Answered(ticket, amounts, Ok(held));
                 }
-                Err(found) => found,
+                Err(obstacle) => obstacle,
             };
             if let Some(error) = core.must_refuse(now, arrival.kind.lane, &amounts) {
                 return refuse(error);
             }
-            spot = Some(found.spot());
-            if call.deadline < Tick::MAX || self.gate.is_heard() {
-                match core.reason(now, &arrival, &amounts, found) {
+            spot = Some(obstacle.spot());
+            if deadline < Tick::MAX || self.gate.is_heard() {
+                match core.reason(now, &arrival, &amounts, obstacle) {
                     Ok(found) => reason = Some(found),
                     Err(error) => return refuse(error),
                 }
             }
         }
         if let Some(reason) = &reason
-            && (call.deadline <= now || reason.wait.until.is_some_and(|at| call.deadline < at))
+            && (deadline <= now || reason.wait.until.is_some_and(|at| deadline < at))
         {
             return refuse(AcquireError::deadline(Some(reason.wait.clone()), now));
         }
         if core.queue.waiting() >= self.gate.queue_limit() {
             return refuse(AcquireError::queue_full(self.gate.queue_limit(), now));
         }
-        let waiter = |line| {
-            let estimate = call.asked.into_estimate();
-            Waiter::new(line, amounts, estimate, call.deadline, waker.clone())
-        };
-        let place = core.join(now, &arrival, &self.labels, spot, waiter, wakes);
+        let call = self.call.clone();
+        let waiter = |line| Waiter::new(line, call, ticket, amounts, now, deadline, waker.clone());
+        let place = core.join(now, &arrival, &asked.labels, spot, waiter, wakes);
         First::Queued(place, reason)
     }
 
-    fn fetch(
-        &mut self,
-        place: Place,
-        since: Tick,
-        ticket: Ticket,
-        waker: &Waker,
-    ) -> Poll<Result<Permit, AcquireError>> {
-        let Some((answer, amounts)) = self.gate.lock().queue.fetch(place, waker) else {
+    fn fetch(&mut self, place: Place, waker: &Waker) -> Poll<Result<Permit, AcquireError>> {
+        let (fetched, undriven) = {
+            let mut core = self.gate.lock();
+            let fetched = core.queue.fetch(place, waker);
+            (fetched, core.take_charge())
+        };
+        if undriven {
+            driver::start(self.gate.inner());
+        }
+        let Some(fetched) = fetched else {
             return Poll::Pending;
         };
         self.state = State::Done;
-        let waited = self.gate.now().since(since);
-        Poll::Ready(self.finish(answer, amounts, ticket, waited, true))
+        let waited = fetched.answered.since(fetched.since);
+        let finished = self.finish(
+            fetched.answer,
+            fetched.amounts,
+            fetched.ticket,
+            waited,
+            true,
+        );
+        Poll::Ready(finished)
     }
 
     fn finish(
@@ -179,7 +165,7 @@ impl Acquire {
         waited: Duration,
         queued: bool,
     ) -> Result<Permit, AcquireError> {
-        let labels = &self.labels;
+        let labels = &self.call.asked.labels;
         match answer {
             Ok(held) => {
                 let gate = self.gate.clone();
@@ -201,24 +187,9 @@ impl Future for Acquire {
     /// # Panics
     /// If polled again after it resolved, or outside a tokio runtime when the call has to wait.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match std::mem::replace(&mut self.state, State::Done) {
-            State::New(call) => self.ask(call, cx.waker()),
-            State::Waiting {
-                place,
-                since,
-                ticket,
-            } => {
-                self.state = State::Waiting {
-                    place,
-                    since,
-                    ticket,
-                };
-                let poll = self.fetch(place, since, ticket, cx.waker());
-                if poll.is_pending() {
-                    driver::ensure(self.gate.inner());
-                }
-                poll
-            }
+        match self.state {
+            State::New(deadline) => self.ask(deadline, cx.waker()),
+            State::Waiting(place) => self.fetch(place, cx.waker()),
             State::Done => panic!("an acquire is polled after it resolved"),
         }
     }
@@ -226,7 +197,7 @@ impl Future for Acquire {
 
 impl Drop for Acquire {
     fn drop(&mut self) {
-        let State::Waiting { place, since, .. } = self.state else {
+        let State::Waiting(place) = self.state else {
             return;
         };
         let now = self.gate.now();
@@ -234,12 +205,15 @@ impl Drop for Acquire {
         let in_store = self.gate.inner().store.is_some();
         let left = self.gate.lock().leave(now, place, in_store, &mut wakes);
         self.gate.inner().wake(wakes);
-        if let Some(Ok(held)) = left.and_then(|left| left.answer) {
+        let Some(left) = left else {
+            return;
+        };
+        if let Some(Ok(held)) = left.answer {
             self.gate.give_back(held, None);
         }
         self.gate.record(&Event::Abandoned {
-            labels: &self.labels,
-            waited: now.since(since),
+            labels: &self.call.asked.labels,
+            waited: now.since(left.since),
         });
     }
 }
@@ -247,7 +221,7 @@ impl Drop for Acquire {
 impl fmt::Debug for Acquire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acquire")
-            .field("labels", &self.labels)
+            .field("call", &self.call)
             .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@
 //! before it. If not, it stands where it takes longest; if that is here, nobody behind it is admitted here either, so what comes
 //! back accrues to it, however large it is.
 
-use tollgate_limits::{Amounts, Decision, Tick};
+use tollgate_limits::{Amounts, Decision, Room, Tick};
 
 use crate::{
     AcquireError,
@@ -41,14 +41,21 @@ impl Core {
     }
 
     fn look_at_meter(&mut self, now: Tick, meter: u32, wakes: &mut Wakes) {
+        // Whoever goes first is looked at again and again until this meter has room; after it has had some for one, the next is
+        // likely to fit too.
+        let mut hopeful = false;
         while let Some(id) = self.queue.first_at(meter, now) {
             let Some((_, place)) = self.queue.lines[id].front() else {
                 return;
             };
             // The caller's own estimate runs before anything is changed, in case that it panics.
             let amounts = self.queue.look_again(place);
+            if !hopeful && let Room::Later(until) = self.ledger.room(now, meter, &amounts) {
+                return self.queue.rest(meter, until, now);
+            }
             match self.take_turn(now, id, meter, &amounts) {
                 Turn::Answered(answer) => {
+                    hopeful = true;
                     wakes.wakers.extend(self.queue.answer(place, answer, now));
                 }
                 Turn::Moved => {}
@@ -61,56 +68,57 @@ impl Core {
         let call = self.queue.standing(id);
         let lane = call.kind.lane;
         if let Some(other) = self.behind(now, &call, Some(meter)) {
-            if call.senior {
-                return Turn::Stays(None);
-            }
-            let meters = self.ledger.meters_of(lane);
-            self.queue.turn_away(id, other, meters, now);
-            return Turn::Moved;
+            return self.turn_away(now, id, &call, other, None);
         }
         match self.ledger.reserve(now, lane, amounts) {
             Decision::Granted(reservation) => {
                 self.charge(now, &call, amounts);
-                return Turn::Answered(Ok(Held::Local(reservation, lane)));
+                Turn::Answered(Ok(Held::Local(reservation, lane)))
             }
-            Decision::Spent(wait) => {
-                return Turn::Answered(Err(Box::new(AcquireError::spent(wait, now))));
-            }
+            Decision::Spent(wait) => Turn::Answered(Err(Box::new(AcquireError::spent(wait, now)))),
             Decision::NeverFits(binding) => {
-                return Turn::Answered(Err(Box::new(AcquireError::never_fits(binding, now))));
+                Turn::Answered(Err(Box::new(AcquireError::never_fits(binding, now))))
             }
-            Decision::Wait(_) => {}
-        }
-        match self.binding_meter(now, id, Some(meter)) {
-            Some((other, until)) if other != meter && call.senior => {
-                if self.queue.first_at(other, now) == Some(id) {
-                    self.queue.set_wake(other, until, now);
-                }
-                Turn::Stays(None)
-            }
-            Some((other, _)) if other != meter => {
-                let meters = self.ledger.meters_of(lane);
-                self.queue.turn_away(id, other, meters, now);
-                Turn::Moved
-            }
-            found => Turn::Stays(found.and_then(|(_, until)| until)),
+            Decision::Wait(wait) => match self.ledger.room(now, meter, amounts) {
+                Room::Later(until) => Turn::Stays(until),
+                _ => match self.binding_meter(now, id) {
+                    Some((other, until)) => self.turn_away(now, id, &call, other, until),
+                    None => Turn::Stays(wait.until),
+                },
+            },
         }
     }
 
-    /// The meter that a line's head lacks room in for longest, `here` if others take no longer, and when it has room.
-    pub(crate) fn binding_meter(
+    /// The turn of a line's head came at one meter, and `other` has no room until then, or others there go first. A senior stands
+    /// there already and keeps its claim here.
+    fn turn_away(
         &mut self,
         now: Tick,
         id: LineId,
-        here: Option<u32>,
-    ) -> Option<(u32, Option<Tick>)> {
-        let amounts = self.queue.head_of(id)?.amounts;
+        call: &Standing,
+        other: u32,
+        until: Option<Tick>,
+    ) -> Turn {
+        if call.senior {
+            if self.queue.first_at(other, now) == Some(id) {
+                self.queue.rest(other, until, now);
+            }
+            return Turn::Stays(None);
+        }
+        let meters = self.ledger.meters_of(call.kind.lane);
+        self.queue.turn_away(id, other, meters, now);
+        Turn::Moved
+    }
+
+    /// The meter that a line's head lacks room in for longest, and when it has room.
+    pub(crate) fn binding_meter(&mut self, now: Tick, id: LineId) -> Option<(u32, Option<Tick>)> {
+        let amounts = *self.queue.head_of(id)?.amounts();
         let lane = self.queue.lines[id].kind.lane;
         let mut latest: Option<(u32, Option<Tick>)> = None;
         self.ledger.blocked_by(now, lane, &amounts, |meter, fit| {
             // No instant at all is later than any.
-            let rank = |meter: u32, fit: Option<Tick>| (fit.is_none(), fit, Some(meter) == here);
-            if latest.is_none_or(|(known, at)| rank(meter, fit) > rank(known, at)) {
+            let later = |known: Option<Tick>| (fit.is_none(), fit) > (known.is_none(), known);
+            if latest.is_none_or(|(_, known)| later(known)) {
                 latest = Some((meter, fit));
             }
         });
@@ -133,7 +141,7 @@ impl Core {
             && deadline <= now
             && let Some(waiter) = self.queue.get(place)
         {
-            let (line, amounts) = (waiter.line, waiter.amounts);
+            let (line, amounts) = (waiter.line, *waiter.amounts());
             let is_head = self.queue.is_head(place);
             let told = waiter.told().map(|told| told.wait.clone());
             let wait = told.or_else(|| {
@@ -170,11 +178,13 @@ impl Core {
                 panic!("meter {meter}: nobody stands there");
             };
             let call = self.queue.standing(id);
-            let head = self.queue.head_of(id);
-            let units = head.map_or(0, |head| self.ledger.units_of(meter, &head.amounts));
+            let Some(head) = self.queue.head_of(id) else {
+                panic!("meter {meter}: an empty line stands there");
+            };
+            let room = self.ledger.room(now, meter, head.amounts());
             assert!(
-                call.senior || self.ledger.fit(now, meter, units) != Some(now),
-                "meter {meter} has room for {units} of {call:?}"
+                call.senior || matches!(room, Room::Later(_)),
+                "meter {meter} has room for {call:?}"
             );
         }
     }

@@ -7,11 +7,18 @@ use tollgate_limits::{Amounts, Labels, Tick};
 
 use crate::{Priority, Ticket};
 
-/// What is asked of the gate: a call's labels and the amounts to reserve.
+/// What is asked of the gate: a call's labels and the amounts to reserve. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Call {
+    pub(crate) asked: Arc<Asked>,
+}
+
+/// The particulars of a call, shared by its caller, its future and the queue.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
     pub(crate) labels: Arc<Labels>,
-    pub(crate) asked: Asked,
+    pub(crate) amounts: Amounts,
+    pub(crate) estimate: Option<Estimate>,
     pub(crate) ticket: Option<Ticket>,
     /// [`Tick::MAX`] if it has none.
     pub(crate) deadline: Tick,
@@ -22,13 +29,7 @@ impl Call {
     /// A call that waits as long as it takes.
     #[must_use]
     pub fn new(labels: impl Into<Arc<Labels>>, amounts: Amounts) -> Self {
-        Self {
-            labels: labels.into(),
-            asked: Asked::Fixed(amounts),
-            ticket: None,
-            deadline: Tick::MAX,
-            priority: Priority::Normal,
-        }
+        Self::asking(labels.into(), amounts, None)
     }
 
     /// A call whose amounts are estimated afresh whenever the gate looks at it, so that one which waits for long is reserved by what
@@ -38,39 +39,44 @@ impl Call {
         labels: impl Into<Arc<Labels>>,
         estimate: impl Fn() -> Amounts + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            asked: Asked::Estimated(Estimate(Arc::new(estimate))),
-            ..Self::new(labels, Amounts::ZERO)
-        }
+        let estimate = Estimate(Arc::new(estimate));
+        Self::asking(labels.into(), Amounts::ZERO, Some(estimate))
     }
 
     /// Keeps the place in the queue of an earlier attempt.
     #[must_use]
-    pub const fn keeping(mut self, ticket: Ticket) -> Self {
-        self.ticket = Some(ticket);
+    pub fn keeping(mut self, ticket: Ticket) -> Self {
+        Arc::make_mut(&mut self.asked).ticket = Some(ticket);
         self
     }
 
     /// Waits no longer than until `deadline`, on the gate's clock ([`crate::Gate::now`]). [`Tick::MAX`] is no deadline.
     #[must_use]
-    pub const fn by(mut self, deadline: Tick) -> Self {
-        self.deadline = deadline;
+    pub fn by(mut self, deadline: Tick) -> Self {
+        Arc::make_mut(&mut self.asked).deadline = deadline;
         self
     }
 
     /// Goes before waiting calls of lower priority. A call that keeps a ticket keeps its priority too.
     #[must_use]
-    pub const fn priority(mut self, priority: Priority) -> Self {
-        self.priority = priority;
+    pub fn priority(mut self, priority: Priority) -> Self {
+        Arc::make_mut(&mut self.asked).priority = priority;
         self
     }
-}
 
-/// The amounts that a call asks for.
-#[derive(Clone)]
-pub(crate) enum Asked {
-    Fixed(Amounts),
-    Estimated(Estimate),
+    fn asking(labels: Arc<Labels>, amounts: Amounts, estimate: Option<Estimate>) -> Self {
+        let asked = Asked {
+            labels,
+            amounts,
+            estimate,
+            ticket: None,
+            deadline: Tick::MAX,
+            priority: Priority::Normal,
+        };
+        Self {
+            asked: Arc::new(asked),
+        }
+    }
 }
 
 /// Estimates a call's amounts by what has been learned so far.
@@ -78,36 +84,17 @@ pub(crate) enum Asked {
 pub(crate) struct Estimate(Arc<dyn Fn() -> Amounts + Send + Sync>);
 
 impl Asked {
+    /// The amounts, estimated afresh if they are estimated.
     pub(crate) fn now(&self) -> Amounts {
-        match self {
-            Self::Fixed(amounts) => *amounts,
-            Self::Estimated(estimate) => estimate.now(),
+        match &self.estimate {
+            None => self.amounts,
+            Some(estimate) => estimate.0(),
         }
-    }
-
-    /// How to estimate it again, if it is estimated.
-    pub(crate) fn into_estimate(self) -> Option<Estimate> {
-        match self {
-            Self::Fixed(_) => None,
-            Self::Estimated(estimate) => Some(estimate),
-        }
-    }
-}
-
-impl Estimate {
-    pub(crate) fn now(&self) -> Amounts {
-        self.0()
-    }
-}
-
-impl fmt::Debug for Asked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.now().fmt(f)
     }
 }
 
 impl fmt::Debug for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.now().fmt(f)
+        self.0().fmt(f)
     }
 }

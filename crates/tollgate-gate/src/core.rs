@@ -8,7 +8,8 @@ use tollgate_limits::{
 };
 
 use crate::{
-    AcquireError, Priority, Ticket,
+    AcquireError, Ticket,
+    call::Asked,
     lanes::Lanes,
     permit::Held,
     queue::{Joined, Kind, Left, LineId, Place, Queue, Standing, Waiter},
@@ -98,13 +99,25 @@ impl Core {
         }
     }
 
-    pub(crate) const fn ticket(&mut self, priority: Priority) -> Ticket {
-        let ticket = Ticket {
-            priority,
-            number: self.next_ticket,
-        };
-        self.next_ticket += 1;
-        ticket
+    /// The ticket that a call brings, or a new one.
+    pub(crate) fn ticket_of(&mut self, asked: &Asked) -> Ticket {
+        asked.ticket.unwrap_or_else(|| {
+            let number = self.next_ticket;
+            self.next_ticket += 1;
+            Ticket {
+                priority: asked.priority,
+                number,
+            }
+        })
+    }
+
+    /// Whether somebody waits and no driver is on duty; the caller has to start the one that is noted down now.
+    pub(crate) fn take_charge(&mut self) -> bool {
+        let undriven = self.driver == Driver::None && self.queue.waiting() > 0;
+        if undriven {
+            self.driver = Driver::Until(None);
+        }
+        undriven
     }
 
     /// Time only moves forward: threads can come in with an instant that another has overtaken.
@@ -138,7 +151,11 @@ impl Core {
         wakes: &mut Wakes,
     ) -> Result<Reservation, Obstacle> {
         self.catch_up(now, wakes);
-        if let Some(meter) = self.behind(now, call, None) {
+        let ahead = self
+            .queue
+            .joins(call)
+            .or_else(|| self.behind(now, call, None));
+        if let Some(meter) = ahead {
             return Err(Obstacle::Behind(meter));
         }
         match self.ledger.reserve(now, call.kind.lane, amounts) {
@@ -185,7 +202,7 @@ impl Core {
             Some(spot) if first => {
                 let meter = match spot {
                     Spot::Meter(meter) => Some(meter),
-                    Spot::Binding => self.binding_meter(now, line, None).map(|(meter, _)| meter),
+                    Spot::Binding => self.binding_meter(now, line).map(|(meter, _)| meter),
                 };
                 // What lacked room a moment ago and no longer does is looked at at once.
                 let any = || self.ledger.meters_of(call.kind.lane).first().copied();
@@ -306,7 +323,7 @@ impl Core {
     fn wait_behind(&mut self, now: Tick, meter: u32) -> Wait {
         let first = self.queue.first_at(meter, now);
         let ahead = first.and_then(|id| self.queue.head_of(id));
-        let units = ahead.map_or(0, |ahead| self.ledger.units_of(meter, &ahead.amounts));
+        let units = ahead.map_or(0, |ahead| self.ledger.units_of(meter, ahead.amounts()));
         Wait {
             binding: self.ledger.binding(now, meter, units),
             until: None,

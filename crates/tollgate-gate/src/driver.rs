@@ -22,23 +22,17 @@ const ASK_AGAIN: Duration = Duration::from_millis(250);
 /// A store whose clock runs ahead of ours names instants that have passed; it is not asked in a busy loop.
 const ASK_NO_SOONER: Duration = Duration::from_millis(1);
 
-/// Starts the driver if somebody waits and none runs.
+/// Starts the driver that [`crate::core::Core::take_charge`] has noted down.
 ///
 /// # Panics
 /// Outside a tokio runtime.
-pub(crate) fn ensure(inner: &Arc<Inner>) {
-    {
-        let mut core = inner.lock();
-        if core.driver != Driver::None || core.queue.waiting() == 0 {
-            return;
-        }
-        core.driver = Driver::Until(None);
-    }
-    tokio::spawn(drive(Guard {
+pub(crate) fn start(inner: &Arc<Inner>) {
+    let guard = Guard {
         inner: inner.clone(),
         signed_off: false,
         asking: None,
-    }));
+    };
+    tokio::spawn(drive(guard));
 }
 
 async fn drive(mut guard: Guard) {

@@ -72,7 +72,7 @@ impl Gate {
     /// # Errors
     /// If the call can never fit, the queue is full, its deadline cannot be met, or the store fails.
     pub fn acquire(&self, call: &Call) -> Acquire {
-        Acquire::new(self.clone(), call, call.deadline)
+        Acquire::new(self.clone(), call.clone(), call.asked.deadline)
     }
 
     /// As [`Gate::acquire`], but refuses, at once where it can be known, what is not admitted by `deadline`.
@@ -80,7 +80,7 @@ impl Gate {
     /// # Errors
     /// As [`Gate::acquire`].
     pub fn acquire_by(&self, call: &Call, deadline: Instant) -> Acquire {
-        Acquire::new(self.clone(), call, self.inner.clock.tick(deadline))
+        Acquire::new(self.clone(), call.clone(), self.inner.clock.tick(deadline))
     }
 
     /// Reserves if every policy has room now and nobody waits ahead for one of them.
@@ -92,7 +92,7 @@ impl Gate {
         let result = self.try_reserve(call);
         match &result {
             Ok(permit) => self.record_admitted(permit, false),
-            Err(error) => self.record_refused(&call.labels, error, Duration::ZERO, false),
+            Err(error) => self.record_refused(&call.asked.labels, error, Duration::ZERO, false),
         }
         result
     }
@@ -306,8 +306,8 @@ impl Gate {
         let amounts = call.asked.now();
         let (ticket, entered) = {
             let mut core = self.lock();
-            let ticket = call.ticket.unwrap_or_else(|| core.ticket(call.priority));
-            let arrival = core.arrival(&call.labels, ticket);
+            let ticket = core.ticket_of(&call.asked);
+            let arrival = core.arrival(&call.asked.labels, ticket);
             let entered = match core.enter(now, &arrival, &amounts, &mut wakes) {
                 Ok(reservation) => Ok(Held::Local(reservation, arrival.kind.lane)),
                 Err(obstacle) => Err(core.reason(now, &arrival, &amounts, obstacle)),
@@ -320,7 +320,7 @@ impl Gate {
                 self.clone(),
                 held,
                 amounts,
-                call.labels.clone(),
+                call.asked.labels.clone(),
                 ticket,
                 Duration::ZERO,
             )),
@@ -354,8 +354,8 @@ impl Gate {
             if self.inner.store.is_none() {
                 core.catch_up(now, &mut wakes);
             }
-            let ticket = call.ticket.unwrap_or_else(|| core.ticket(call.priority));
-            let arrival = core.arrival(&call.labels, ticket);
+            let ticket = core.ticket_of(&call.asked);
+            let arrival = core.arrival(&call.asked.labels, ticket);
             core.check(now, &arrival, &call.asked.now())
         };
         self.inner.wake(wakes);

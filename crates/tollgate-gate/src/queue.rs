@@ -57,10 +57,21 @@ pub(crate) struct Joined {
     pub(crate) first: bool,
 }
 
+/// What a call was answered, for what amounts, and since when it waited until when.
+#[derive(Debug)]
+pub(crate) struct Fetched<A> {
+    pub(crate) answer: A,
+    pub(crate) amounts: Amounts,
+    pub(crate) ticket: Ticket,
+    pub(crate) since: Tick,
+    pub(crate) answered: Tick,
+}
+
 /// What a call leaves behind whose caller went away. To be dropped once the lock is gone, because dropping a waker can run anybody's
 /// code.
 #[derive(Debug)]
 pub(crate) struct Left<A> {
+    pub(crate) since: Tick,
     /// It had been answered and had not fetched it.
     pub(crate) answer: Option<A>,
     _waker: Option<Waker>,
@@ -101,7 +112,7 @@ impl<A> Queue<A> {
     ) -> Joined {
         let line = self.lines.find_or_open(kind, labels);
         let waiter = waiter(line);
-        let (deadline, amounts) = (waiter.deadline, waiter.amounts);
+        let (deadline, amounts) = (waiter.deadline, *waiter.amounts());
         let place = self.waiters.insert(waiter);
         if deadline < Tick::MAX {
             self.deadlines.insert((deadline, place));
@@ -168,6 +179,13 @@ impl<A> Queue<A> {
                 self.note(meter);
             }
         }
+    }
+
+    /// Where the line stands that a call of this kind has to join, if calls wait there that came before it.
+    pub(crate) fn joins(&self, call: &Standing) -> Option<u32> {
+        let line = &self.lines[self.lines.find(call.kind.lane, call.kind.class)?];
+        let (first, _) = line.front()?;
+        line.spots.first().copied().filter(|_| first <= call.number)
     }
 
     /// Whether any line stands anywhere.
@@ -261,27 +279,17 @@ impl<A> Queue<A> {
 
     /// A meter has been looked at: whoever is first there stays. It has to be looked at again at `until`, or when a class rises.
     pub(crate) fn rest(&mut self, meter: u32, until: Option<Tick>, now: Tick) {
-        self.set_wake(meter, until, now);
         if let Some(park) = self.parks.get_mut(&meter) {
             park.due = false;
-        }
-    }
-
-    /// When a meter has to be looked at again.
-    pub(crate) fn set_wake(&mut self, meter: u32, until: Option<Tick>, now: Tick) {
-        let Some(park) = self.parks.get_mut(&meter) else {
-            return;
-        };
-        let wake = [until, park.next_promotion(now, self.ageing)]
-            .into_iter()
-            .flatten()
-            .min();
-        if wake != park.wake {
-            if let Some(old) = park.wake {
-                self.wakes.remove(&(old, meter));
+            let wake = [until, park.next_promotion(now, self.ageing)];
+            let wake = wake.into_iter().flatten().min();
+            if wake != park.wake {
+                if let Some(old) = park.wake {
+                    self.wakes.remove(&(old, meter));
+                }
+                park.wake = wake;
+                self.wakes.extend(wake.map(|wake| (wake, meter)));
             }
-            park.wake = wake;
-            self.wakes.extend(wake.map(|wake| (wake, meter)));
         }
     }
 
@@ -334,25 +342,26 @@ impl<A> Queue<A> {
         let Some(waiter) = self.waiters.get_mut(place) else {
             return Amounts::ZERO;
         };
-        if let Some(amounts) = waiter.estimate_again() {
+        let before = waiter.estimate_again();
+        let amounts = *waiter.amounts();
+        if let Some(before) = before {
             let backlog = &mut self.lines[waiter.line].backlog;
-            backlog.subtract(&waiter.amounts);
+            backlog.subtract(&before);
             backlog.add(&amounts);
-            waiter.amounts = amounts;
         }
-        waiter.amounts
+        amounts
     }
 
     /// Answers a waiting call; it no longer stands in line. Returns whom to wake.
     pub(crate) fn answer(&mut self, place: Place, answer: A, now: Tick) -> Option<Waker> {
         let waiter = self.get_mut(place)?;
-        let waker = waiter.answer(answer);
+        let waker = waiter.answer(answer, now);
         self.leave_line(place, now);
         waker
     }
 
     /// Takes the answer of a call, if it has one, and forgets the call; otherwise remembers whom to wake.
-    pub(crate) fn fetch(&mut self, place: Place, waker: &Waker) -> Option<(A, Amounts)> {
+    pub(crate) fn fetch(&mut self, place: Place, waker: &Waker) -> Option<Fetched<A>> {
         let waiter = self.waiters.get_mut(place)?;
         match &mut waiter.stage {
             Stage::Waiting { waker: known, .. } => {
@@ -361,10 +370,17 @@ impl<A> Queue<A> {
                 }
                 None
             }
-            Stage::Answered(_) => {
+            Stage::Answered { .. } => {
                 let waiter = self.waiters.remove(place)?;
-                let amounts = waiter.amounts;
-                waiter.into_answer().map(|answer| (answer, amounts))
+                let (amounts, ticket, since) = (*waiter.amounts(), waiter.ticket, waiter.since);
+                let (answer, answered) = waiter.into_answer()?;
+                Some(Fetched {
+                    answer,
+                    amounts,
+                    ticket,
+                    since,
+                    answered,
+                })
             }
         }
     }
@@ -372,18 +388,19 @@ impl<A> Queue<A> {
     /// Forgets a call whose caller went away; it may have been answered and not have fetched it.
     pub(crate) fn cancel(&mut self, place: Place, now: Tick) -> Option<Left<A>> {
         if let Some(waiter) = self.get_mut(place) {
-            let waker = waiter.give_up();
+            let waker = waiter.give_up(now);
             self.leave_line(place, now);
-            let left = self.waiters.remove(place);
-            return left.map(|waiter| Left {
-                answer: waiter.into_answer(),
-                _waker: waker,
-            });
+            return self.forget(place, waker);
         }
+        self.forget(place, None)
+    }
+
+    fn forget(&mut self, place: Place, waker: Option<Waker>) -> Option<Left<A>> {
         let left = self.waiters.remove(place)?;
         Some(Left {
-            answer: left.into_answer(),
-            _waker: None,
+            since: left.since,
+            answer: left.into_answer().map(|(answer, _)| answer),
+            _waker: waker,
         })
     }
 
@@ -401,7 +418,7 @@ impl<A> Queue<A> {
         let Some(waiter) = self.waiters.get(place) else {
             return;
         };
-        let (id, deadline, amounts) = (waiter.line, waiter.deadline, waiter.amounts);
+        let (id, deadline, amounts) = (waiter.line, waiter.deadline, *waiter.amounts());
         if deadline < Tick::MAX {
             self.deadlines.remove(&(deadline, place));
         }

@@ -2,6 +2,8 @@
 
 mod probe;
 
+pub use probe::Room;
+
 use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use core::time::Duration;
 

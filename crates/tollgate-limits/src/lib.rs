@@ -58,7 +58,7 @@ mod window;
 pub use amounts::{Amounts, Number, Unit};
 pub use counting::Counting;
 pub use decision::{Binding, Decision, Reservation, Settlement, Wait};
-pub use ledger::{Check, Lane, Ledger, News, Status};
+pub use ledger::{Check, Lane, Ledger, News, Room, Status};
 pub use policy::{Booking, Labels, Plan, Policy};
 pub use quota::{Anchor, Calendar, Quota, QuotaError, Shape};
 pub use tick::Tick;

@@ -18,7 +18,7 @@ pub(crate) struct Meter {
     pub(crate) unit: Unit,
     booking: Booking,
     counting: Counting,
-    refuses: bool,
+    pub(crate) refuses: bool,
     state: State,
     // Units of open reservations that are booked on completion; calls in flight for slots.
     held: u64,

@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use tollgate_limits::{Amounts, Check, Decision, Labels, Ledger, Plan, Policy, Quota, Tick, Unit};
+use tollgate_limits::{
+    Amounts, Check, Decision, Labels, Ledger, Plan, Policy, Quota, Room, Tick, Unit,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -24,20 +26,20 @@ fn the_latest_fit_of_the_lanes_meters_is_the_instant_that_a_check_names() {
     };
     let amounts = Amounts::call(40, 0);
     let meters = ledger.meters_of(lane).to_vec();
-    let fits: Vec<_> = meters
+    let room: Vec<_> = meters
         .iter()
-        .map(|&meter| {
-            let units = ledger.units_of(meter, &amounts);
-            ledger.fit(now, meter, units)
-        })
+        .map(|&meter| ledger.room(now, meter, &amounts))
         .collect();
-    assert_eq!(fits, [Some(now), Some(now.plus(MINUTE))]);
+    let in_a_minute = Some(now.plus(MINUTE));
+    assert_eq!(room, [Room::Now, Room::Later(in_a_minute)]);
     let Check::Wait(wait) = ledger.check(now, lane, &amounts) else {
         panic!("70 + 40 tokens do not fit");
     };
-    assert_eq!(wait.until, fits[1]);
+    assert_eq!(wait.until, in_a_minute);
     assert_eq!(wait.binding, ledger.binding(now, meters[1], 40));
     assert_eq!(ledger.never_fits(now, lane, &amounts), None);
-    let too_large = ledger.never_fits(now, lane, &Amounts::call(101, 0));
+    let too_large = Amounts::call(101, 0);
+    assert_eq!(ledger.room(now, meters[1], &too_large), Room::Refused);
+    let too_large = ledger.never_fits(now, lane, &too_large);
     assert_eq!(too_large.unwrap().policy, wait.binding.policy);
 }

@@ -157,10 +157,15 @@ impl Tier {
             return;
         }
         self.passed_over_since = now;
-        let start = self.start_of(tenant);
-        // Rounded up, against the tenant.
-        let cost = (u128::from(units) << Self::SCALE_BITS).div_ceil(u128::from(weight.max(1)));
-        self.shares.entry(tenant).or_default().finish = start.saturating_add(cost);
+        let share = self.shares.entry(tenant).or_default();
+        let start = share.start(self.clock);
+        let cost = u128::from(units) << Self::SCALE_BITS;
+        let cost = match weight {
+            0 | 1 => cost,
+            // Rounded up, against the tenant.
+            weight => cost.div_ceil(u128::from(weight)),
+        };
+        share.finish = start.saturating_add(cost);
         if in_turn {
             self.clock = self.clock.max(start);
         }
@@ -190,8 +195,14 @@ impl Tier {
             let share = self.shares.get_mut(&tenant)?;
             let (first, id) = Self::first_of(share, lines)?;
             let now = (share.finish.max(start), first);
-            let next = self.order.iter().nth(1);
-            if now > (start, number) && next.is_some_and(|next| (next.0, next.1) < now) {
+            let out_of_date = now > (start, number) && self.order.len() > 1;
+            if out_of_date
+                && self
+                    .order
+                    .iter()
+                    .nth(1)
+                    .is_some_and(|next| (next.0, next.1) < now)
+            {
                 self.order.remove(&(start, number, tenant));
                 share.stands = Some(now);
                 self.order.insert((now.0, now.1, tenant));
@@ -206,8 +217,14 @@ impl Tier {
         loop {
             let (stands_as, id) = *share.lines.first()?;
             let (number, _) = lines[id].front()?;
-            let next = share.lines.iter().nth(1);
-            if number > stands_as && next.is_some_and(|(next, _)| *next < number) {
+            let out_of_date = number > stands_as && share.lines.len() > 1;
+            if out_of_date
+                && share
+                    .lines
+                    .iter()
+                    .nth(1)
+                    .is_some_and(|(next, _)| *next < number)
+            {
                 share.lines.remove(&(stands_as, id));
                 lines[id].stands_as = number;
                 share.lines.insert((number, id));

@@ -42,6 +42,11 @@ impl Lines {
         })
     }
 
+    /// The line for calls of this lane and class, if any wait.
+    pub(crate) fn find(&self, lane: Lane, class: Priority) -> Option<LineId> {
+        self.open.get(&(lane, class)).copied()
+    }
+
     /// Ends a line that nobody waits in.
     pub(crate) fn close(&mut self, id: LineId) {
         let kind = self[id].kind;

@@ -5,15 +5,17 @@ use std::task::Waker;
 use tollgate_limits::{Amounts, Tick, Wait};
 
 use super::LineId;
-use crate::call::Estimate;
+use crate::{Call, Ticket};
 
 /// A waiting call, or one that has been answered and has not fetched its answer. Kept small: there may be very many.
 #[derive(Debug)]
 pub(crate) struct Waiter<A> {
     pub(crate) line: LineId,
-    /// What it asked for when it was last looked at.
-    pub(crate) amounts: Amounts,
-    estimate: Option<Estimate>,
+    pub(crate) ticket: Ticket,
+    call: Call,
+    // What it asked for when it was last looked at, if that is estimated.
+    estimated: Option<Box<Amounts>>,
+    pub(crate) since: Tick,
     /// [`Tick::MAX`] if it has none.
     pub(crate) deadline: Tick,
     pub(super) stage: Stage<A>,
@@ -26,8 +28,11 @@ pub(super) enum Stage<A> {
         // What a store has said of it.
         told: Option<Box<Told>>,
     },
-    // `None` if it gave up.
-    Answered(Option<A>),
+    Answered {
+        // `None` if it gave up.
+        answer: Option<A>,
+        at: Tick,
+    },
 }
 
 /// A store's answer to a call that has to wait.
@@ -41,17 +46,22 @@ pub(crate) struct Told {
 }
 
 impl<A> Waiter<A> {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         line: LineId,
+        call: Call,
+        ticket: Ticket,
         amounts: Amounts,
-        estimate: Option<Estimate>,
+        since: Tick,
         deadline: Tick,
         waker: Waker,
     ) -> Self {
+        let estimated = call.asked.estimate.is_some();
         Self {
             line,
-            amounts,
-            estimate,
+            ticket,
+            call,
+            estimated: estimated.then(|| Box::new(amounts)),
+            since,
             deadline,
             stage: Stage::Waiting { waker, told: None },
         }
@@ -61,16 +71,25 @@ impl<A> Waiter<A> {
         matches!(self.stage, Stage::Waiting { .. })
     }
 
-    /// What it asks for by now, if that is estimated afresh.
-    pub(super) fn estimate_again(&self) -> Option<Amounts> {
-        self.estimate.as_ref().map(Estimate::now)
+    /// What it asked for when it was last looked at.
+    pub(crate) fn amounts(&self) -> &Amounts {
+        self.estimated
+            .as_deref()
+            .unwrap_or(&self.call.asked.amounts)
+    }
+
+    /// Estimates what it asks for afresh, and says what that was before, if that is estimated.
+    pub(super) fn estimate_again(&mut self) -> Option<Amounts> {
+        let known = self.estimated.as_deref_mut()?;
+        let now = self.call.asked.now();
+        Some(std::mem::replace(known, now))
     }
 
     /// What a store has said of it.
     pub(crate) fn told(&self) -> Option<&Told> {
         match &self.stage {
             Stage::Waiting { told, .. } => told.as_deref(),
-            Stage::Answered(_) => None,
+            Stage::Answered { .. } => None,
         }
     }
 
@@ -85,32 +104,32 @@ impl<A> Waiter<A> {
     pub(super) const fn waker(&self) -> Option<&Waker> {
         match &self.stage {
             Stage::Waiting { waker, .. } => Some(waker),
-            Stage::Answered(_) => None,
+            Stage::Answered { .. } => None,
         }
     }
 
     /// Answers it; whom to wake.
-    pub(super) fn answer(&mut self, answer: A) -> Option<Waker> {
-        self.end(Some(answer))
+    pub(super) fn answer(&mut self, answer: A, at: Tick) -> Option<Waker> {
+        self.end(Some(answer), at)
     }
 
     /// It waits no longer, and nobody will fetch an answer.
-    pub(super) fn give_up(&mut self) -> Option<Waker> {
-        self.end(None)
+    pub(super) fn give_up(&mut self, at: Tick) -> Option<Waker> {
+        self.end(None, at)
     }
 
-    fn end(&mut self, answer: Option<A>) -> Option<Waker> {
-        match std::mem::replace(&mut self.stage, Stage::Answered(answer)) {
+    fn end(&mut self, answer: Option<A>, at: Tick) -> Option<Waker> {
+        match std::mem::replace(&mut self.stage, Stage::Answered { answer, at }) {
             Stage::Waiting { waker, .. } => Some(waker),
-            Stage::Answered(_) => None,
+            Stage::Answered { .. } => None,
         }
     }
 
-    /// What it was answered and has not fetched.
-    pub(crate) fn into_answer(self) -> Option<A> {
+    /// What it was answered and has not fetched, and when.
+    pub(super) fn into_answer(self) -> Option<(A, Tick)> {
         match self.stage {
             Stage::Waiting { .. } => None,
-            Stage::Answered(answer) => answer,
+            Stage::Answered { answer, at } => answer.map(|answer| (answer, at)),
         }
     }
 }

@@ -12,16 +12,21 @@ impl Ledger {
         self.meters[meter as usize].units(amounts)
     }
 
-    /// The earliest instant from `now` on at which one meter has room for `units` if nothing else is charged until then; `None` if
-    /// that takes a settlement. `units` must not exceed the meter's capacity.
+    /// Whether one meter has room for a call, and when.
     ///
     /// # Panics
     /// If the meter belongs to another ledger.
-    pub fn fit(&mut self, now: Tick, meter: u32, units: u64) -> Option<Tick> {
+    pub fn room(&mut self, now: Tick, meter: u32, amounts: &Amounts) -> Room {
         let now = self.forward(now);
         let meter = &mut self.meters[meter as usize];
         meter.advance(now);
-        meter.fit(now, units)
+        let units = meter.units(amounts);
+        match meter.fit(now, units) {
+            _ if units > meter.capacity() => Room::Refused,
+            Some(at) if at == now => Room::Now,
+            _ if meter.is_spent(units) => Room::Refused,
+            at => Room::Later(at),
+        }
     }
 
     /// How one meter stands to a call that needs `units`.
@@ -56,6 +61,9 @@ impl Ledger {
         let meters = self.lanes[lane.index as usize].iter().copied();
         let (m, units, until) = meters.into_iter().find_map(|m| {
             let meter = &mut self.meters[m as usize];
+            if !meter.refuses {
+                return None;
+            }
             meter.advance(now);
             let units = meter.units(amounts);
             let until = meter.fit(now, units);
@@ -66,4 +74,15 @@ impl Ledger {
             until,
         })
     }
+}
+
+/// Whether one meter has room for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// It has.
+    Now,
+    /// From then on, if nothing else is charged until then; `None` if that takes a settlement.
+    Later(Option<Tick>),
+    /// The call must not wait for it: it is spent, or can never grant so much.
+    Refused,
 }
