@@ -9,8 +9,9 @@ use tollgate_limits::{Amounts, Tick};
 
 use crate::{
     AcquireError, Call, Event, Gate, Permit, Ticket,
-    core::{Answer, Core, Reason, Wakes},
+    core::{Answer, Core, Wakes},
     driver,
+    outlook::Reason,
     permit::Held,
     queue::{Place, Waiter},
 };

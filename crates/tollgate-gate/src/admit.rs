@@ -56,7 +56,7 @@ impl Core {
             match self.take_turn(now, id, meter, &amounts) {
                 Turn::Answered(answer) => {
                     hopeful = true;
-                    wakes.wakers.extend(self.queue.answer(place, answer, now));
+                    wakes.wakers.extend(self.answer(now, place, answer));
                 }
                 Turn::Moved => {}
                 Turn::Stays(until) => return self.queue.rest(meter, until, now),
@@ -158,7 +158,7 @@ impl Core {
             let error = AcquireError::deadline(wait, now);
             wakes
                 .wakers
-                .extend(self.queue.answer(place, Err(Box::new(error)), now));
+                .extend(self.answer(now, place, Err(Box::new(error))));
             any = true;
         }
         any

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use tollgate_limits::{
-    Amounts, Binding, Check, Decision, Labels, Lane, Ledger, Reservation, Tick, Wait,
-};
+use tollgate_limits::{Amounts, Decision, Labels, Lane, Ledger, Reservation, Tick};
 
 use crate::{
     AcquireError, Ticket,
     call::Asked,
     lanes::Lanes,
+    outlook::{Obstacle, Spot},
     permit::Held,
     queue::{Joined, Kind, Left, LineId, Place, Queue, Standing, Waiter},
 };
@@ -39,42 +38,6 @@ pub(crate) enum Driver {
     None,
     /// Asleep until then; `None`: until it is told.
     Until(Option<Tick>),
-}
-
-/// Why a call is not admitted now.
-#[derive(Debug)]
-pub(crate) enum Obstacle {
-    /// It does not fit by itself.
-    Wait(Wait),
-    /// It may fit, but others who wait at this meter go first.
-    Behind(u32),
-    Spent(Wait),
-    NeverFits(Binding),
-}
-
-/// Where a call that has to wait will stand, if it is the first of its line.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Spot {
-    Meter(u32),
-    /// At the meter that it lacks room in for longest.
-    Binding,
-}
-
-impl Obstacle {
-    pub(crate) const fn spot(&self) -> Spot {
-        match self {
-            Self::Behind(meter) => Spot::Meter(*meter),
-            Self::Wait(_) | Self::Spent(_) | Self::NeverFits(_) => Spot::Binding,
-        }
-    }
-}
-
-/// Why a call waits, in full.
-#[derive(Debug)]
-pub(crate) struct Reason {
-    pub(crate) wait: Wait,
-    /// It fits by itself; others go first.
-    pub(crate) behind: bool,
 }
 
 /// What has to be done once the lock is gone.
@@ -195,8 +158,15 @@ impl Core {
         if self.queue.waiting() == 0 {
             self.next_question = None;
         }
-        let Joined { place, line, first } =
-            self.queue.enqueue(call.kind, labels, call.number, waiter);
+        let Joined {
+            place,
+            line,
+            first,
+            alone,
+        } = self.queue.enqueue(call.kind, labels, call.number, waiter);
+        if alone {
+            self.ledger.pin(call.kind.lane);
+        }
         match spot {
             None if first => self.next_question = min_some(self.next_question, Some(now)),
             Some(spot) if first => {
@@ -227,6 +197,7 @@ impl Core {
     ) -> Option<Left<Answer>> {
         let was_head = self.queue.is_head(place);
         let left = self.queue.cancel(place, now);
+        self.unpin_vacated();
         if !in_store {
             self.pump(now, wakes);
         } else {
@@ -246,6 +217,19 @@ impl Core {
             self.next_question = Some(now);
         }
         self.rearm(wakes);
+    }
+
+    /// Answers a waiting call; whom to wake.
+    pub(crate) fn answer(&mut self, now: Tick, place: Place, answer: Answer) -> Option<Waker> {
+        let waker = self.queue.answer(place, answer, now);
+        self.unpin_vacated();
+        waker
+    }
+
+    fn unpin_vacated(&mut self) {
+        while let Some(lane) = self.queue.vacated.pop() {
+            self.ledger.unpin(lane);
+        }
     }
 
     /// Something about the meters of a lane has changed: whoever waits there is looked at.
@@ -291,92 +275,6 @@ impl Core {
         let deadline = self.queue.first_deadline().map(|(deadline, _)| deadline);
         let wake = min_some(self.queue.first_wake(), self.next_question);
         min_some(wake, deadline)
-    }
-
-    /// Why a call would wait; `None` if it would be admitted now.
-    pub(crate) fn outlook(
-        &mut self,
-        now: Tick,
-        call: &Standing,
-        amounts: &Amounts,
-    ) -> Option<Obstacle> {
-        match self.ledger.check(now, call.kind.lane, amounts) {
-            Check::Fits => self.behind(now, call, None).map(Obstacle::Behind),
-            Check::Wait(wait) => Some(Obstacle::Wait(wait)),
-            Check::Spent(wait) => Some(Obstacle::Spent(wait)),
-            Check::NeverFits(binding) => Some(Obstacle::NeverFits(binding)),
-        }
-    }
-
-    /// What a call would be told now.
-    pub(crate) fn check(&mut self, now: Tick, call: &Standing, amounts: &Amounts) -> Check {
-        match self.outlook(now, call, amounts) {
-            None => Check::Fits,
-            Some(Obstacle::Wait(wait)) => Check::Wait(wait),
-            Some(Obstacle::Behind(meter)) => Check::Wait(self.wait_behind(now, meter)),
-            Some(Obstacle::Spent(wait)) => Check::Spent(wait),
-            Some(Obstacle::NeverFits(binding)) => Check::NeverFits(binding),
-        }
-    }
-
-    /// The policy that whoever goes first at a meter waits for.
-    fn wait_behind(&mut self, now: Tick, meter: u32) -> Wait {
-        let first = self.queue.first_at(meter, now);
-        let ahead = first.and_then(|id| self.queue.head_of(id));
-        let units = ahead.map_or(0, |ahead| self.ledger.units_of(meter, ahead.amounts()));
-        Wait {
-            binding: self.ledger.binding(now, meter, units),
-            until: None,
-        }
-    }
-
-    /// Why a call must not wait, whoever waits already.
-    pub(crate) fn must_refuse(
-        &mut self,
-        now: Tick,
-        lane: Lane,
-        amounts: &Amounts,
-    ) -> Option<AcquireError> {
-        if let Some(binding) = self.ledger.never_fits(now, lane, amounts) {
-            return Some(AcquireError::never_fits(binding, now));
-        }
-        let spent = self.ledger.spent(now, lane, amounts)?;
-        Some(AcquireError::spent(spent, now))
-    }
-
-    /// An obstacle in full: the policy and what is missing there.
-    ///
-    /// # Errors
-    /// If the call must not wait for it.
-    pub(crate) fn reason(
-        &mut self,
-        now: Tick,
-        call: &Standing,
-        amounts: &Amounts,
-        obstacle: Obstacle,
-    ) -> Result<Reason, AcquireError> {
-        let meter = match obstacle {
-            Obstacle::Wait(wait) => {
-                let behind = false;
-                return Ok(Reason { wait, behind });
-            }
-            Obstacle::Spent(wait) => return Err(AcquireError::spent(wait, now)),
-            Obstacle::NeverFits(binding) => return Err(AcquireError::never_fits(binding, now)),
-            Obstacle::Behind(meter) => meter,
-        };
-        match self.ledger.check(now, call.kind.lane, amounts) {
-            Check::Wait(wait) => {
-                let behind = false;
-                Ok(Reason { wait, behind })
-            }
-            Check::Spent(wait) => Err(AcquireError::spent(wait, now)),
-            Check::NeverFits(binding) => Err(AcquireError::never_fits(binding, now)),
-            Check::Fits => {
-                let wait = self.wait_behind(now, meter);
-                let behind = true;
-                Ok(Reason { wait, behind })
-            }
-        }
     }
 
     /// The next line's first call, after `after`, that a store has to be asked for.

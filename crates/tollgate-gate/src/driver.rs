@@ -163,7 +163,7 @@ fn tell(inner: &Inner, place: Place, wait: Wait, settlements: u64) {
         };
         if wait.until.is_some_and(|until| until > waiter.deadline) {
             let error = AcquireError::deadline(Some(wait), now);
-            core.queue.answer(place, Err(Box::new(error)), now)
+            core.answer(now, place, Err(Box::new(error)))
         } else {
             let again = wait.until.unwrap_or_else(|| now.plus(ASK_AGAIN));
             waiter.tell(Told {
@@ -185,7 +185,7 @@ fn hand_over(inner: &Arc<Inner>, place: Place, answer: Answer) {
     let (waker, unwanted) = {
         let mut core = inner.lock();
         if core.queue.get(place).is_some() {
-            (core.queue.answer(place, answer, now), None)
+            (core.answer(now, place, answer), None)
         } else {
             (None, answer.ok())
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tollgate_limits::{Binding, Tick, Wait};
 
-use crate::{Refusal, StoreError, core::Reason};
+use crate::{Refusal, StoreError, outlook::Reason};
 
 /// Why a call was not admitted. Nothing is charged for it.
 #[derive(Clone, Debug)]

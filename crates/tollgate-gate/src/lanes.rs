@@ -53,12 +53,17 @@ impl Lanes {
             return (known.lane, known.tenant);
         }
         let lane = ledger.lane(labels);
+        // Else it could be forgotten, and its place be taken by another.
+        ledger.pin(lane);
         let tenant = Tenant(self.seed.hash_one(labels.get(&self.label).unwrap_or("")));
-        *slot = Some(Known {
+        let known = Known {
             labels: labels.clone(),
             lane,
             tenant,
-        });
+        };
+        if let Some(old) = slot.replace(known) {
+            ledger.unpin(old.lane);
+        }
         (lane, tenant)
     }
 

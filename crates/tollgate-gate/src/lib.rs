@@ -14,6 +14,7 @@ mod driver;
 mod error;
 mod gate;
 mod lanes;
+mod outlook;
 mod permit;
 mod queue;
 mod record;

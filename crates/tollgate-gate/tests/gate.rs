@@ -288,7 +288,8 @@ async fn try_acquire_does_not_jump_the_queue() {
     assert_eq!(error.refusal(), Refusal::NotNow);
     assert_eq!(
         error.to_string(),
-        "call needs 80 tokens, policy `tpm` has 40 of 100 left, and calls that go first wait for it"
+        "call needs 80 tokens, policy `tpm` has 40 of 100 left, and calls that go first wait for it; it fits in \
+         60.0s at the earliest"
     );
     let error = gate.try_acquire(&tokens("a", 41)).unwrap_err();
     assert_eq!(

@@ -12,7 +12,7 @@ use tollgate_limits::Tick;
 use super::{
     Lines,
     index::IndexMap,
-    line::{Kind, LineId},
+    line::{Kind, Line, LineId},
 };
 
 /// The value of the label that quota is shared between, as a hash with the gate's own seed.
@@ -62,6 +62,8 @@ impl Share {
 impl Tier {
     /// Units are far finer than any weight, so that rounding does not tilt the shares: 2^32 to a unit.
     const SCALE_BITS: u32 = 32;
+    /// Lines, and tenants, that are added up for a forecast.
+    const LOOK_AT: usize = 64;
     /// Tenants that may be remembered before those who owe nothing are forgotten.
     const PRUNE_FROM: usize = 64;
 
@@ -175,6 +177,44 @@ impl Tier {
                 .retain(|_, share| share.stands.is_some() || share.finish > clock);
             self.prune_at = self.shares.len() * 2;
         }
+    }
+
+    /// The least that goes before a call that would stand here, in units, with `units` as those of a line. Who is far ahead is left
+    /// out where there are very many.
+    pub(crate) fn ahead(
+        &self,
+        lines: &Lines,
+        call: &Standing,
+        weight: &dyn Fn(Tenant) -> u32,
+        units: &dyn Fn(&Line) -> u128,
+    ) -> u128 {
+        let of_share = |share: &Share| -> u128 {
+            let ids = share.lines.iter().take(Self::LOOK_AT).map(|(_, id)| *id);
+            ids.map(|id| units(&lines[id])).sum()
+        };
+        let tenant = call.kind.tenant;
+        let own: u128 = self.shares.get(&tenant).map_or(0, |share| {
+            let ids = share.lines.iter().take(Self::LOOK_AT).map(|(_, id)| *id);
+            let before = ids.filter(|id| lines[*id].is_before(call.number));
+            before.map(|id| units(&lines[id])).sum()
+        });
+        let turn =
+            self.start_of(tenant) + (own << Self::SCALE_BITS) / u128::from(weight(tenant).max(1));
+        let others = self.order.iter().take(Self::LOOK_AT);
+        let others = others.filter(|(_, _, other)| *other != tenant);
+        let before_turn = others.filter_map(|(_, _, other)| {
+            let share = self.shares.get(other)?;
+            let lead = turn.saturating_sub(share.start(self.clock));
+            let due = (lead >> Self::SCALE_BITS) * u128::from(weight(*other).max(1));
+            Some(due.min(of_share(share)))
+        });
+        own + before_turn.sum::<u128>()
+    }
+
+    /// The units of all lines that stand here, or of many of them.
+    pub(crate) fn backlog(&self, lines: &Lines, units: &dyn Fn(&Line) -> u128) -> u128 {
+        let ids = self.lines().take(Self::LOOK_AT);
+        ids.map(|id| units(&lines[id])).sum()
     }
 
     /// Lines that stand here, in no order.

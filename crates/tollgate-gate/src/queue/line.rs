@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tollgate_limits::{Amounts, Labels, Lane, Unit};
+use tollgate_limits::{Amounts, Labels, Lane};
 
 use super::{fair::Tenant, slab::Place};
 use crate::Priority;
@@ -91,6 +91,11 @@ impl Line {
         self.calls.front().copied()
     }
 
+    /// Whether all that wait here came before a call with this number.
+    pub(crate) fn is_before(&self, number: u64) -> bool {
+        self.calls.back().is_none_or(|(last, _)| *last <= number)
+    }
+
     /// Lines a call up behind all with its number or a lower one.
     pub(crate) fn insert(&mut self, number: u64, place: Place) {
         self.live += 1;
@@ -131,18 +136,24 @@ impl Line {
 
 /// Amounts of many calls together, beyond what one call can ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Backlog([u128; Unit::ALL.len()]);
+pub(crate) struct Backlog([u128; 8]);
 
 impl Backlog {
     pub(crate) fn add(&mut self, amounts: &Amounts) {
-        for (sum, unit) in self.0.iter_mut().zip(Unit::ALL) {
-            *sum += u128::from(amounts.get(unit));
+        for (sum, number) in self.0.iter_mut().zip(amounts.to_numbers()) {
+            *sum += u128::from(number);
         }
     }
 
     pub(crate) fn subtract(&mut self, amounts: &Amounts) {
-        for (sum, unit) in self.0.iter_mut().zip(Unit::ALL) {
-            *sum -= u128::from(amounts.get(unit));
+        for (sum, number) in self.0.iter_mut().zip(amounts.to_numbers()) {
+            *sum -= u128::from(number);
         }
+    }
+
+    /// As if one call asked for all of it; saturates.
+    pub(crate) fn amounts(&self) -> Amounts {
+        let number = |sum| u64::try_from(sum).unwrap_or(u64::MAX);
+        Amounts::from_numbers(self.0.map(number))
     }
 }

@@ -7,7 +7,7 @@ use tollgate_limits::Tick;
 use super::{
     Lines,
     fair::{Standing, Tenant, Tier},
-    line::LineId,
+    line::{Line, LineId},
 };
 use crate::Priority;
 
@@ -18,6 +18,15 @@ pub(crate) struct Park {
     pub(crate) wake: Option<Tick>,
     /// Noted down to be looked at.
     pub(crate) due: bool,
+}
+
+/// What goes before a call at one meter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ahead {
+    pub(crate) in_class: u128,
+    pub(crate) higher: u128,
+    /// When its class may rise.
+    pub(crate) until: Tick,
 }
 
 impl Park {
@@ -52,6 +61,37 @@ impl Park {
             class != own && self.precedence(class, now, ageing) < self.precedence(own, now, ageing)
         });
         outranked || self.tier(own).is_before(lines, call)
+    }
+
+    /// The least that goes before a call that would stand here, in units: of its class, and of higher ones. The latter count until the
+    /// instant given, when its class may have risen past them.
+    pub(crate) fn ahead(
+        &self,
+        lines: &Lines,
+        call: &Standing,
+        now: Tick,
+        ageing: u64,
+        weight: &dyn Fn(Tenant) -> u32,
+        units: &dyn Fn(&Line) -> u128,
+    ) -> Ahead {
+        let own = call.kind.class;
+        let higher = self.classes().filter(|class| {
+            *class != own
+                && self.precedence(*class, now, ageing) < self.precedence(own, now, ageing)
+        });
+        let tier = &self.tiers[own.rank()];
+        let since = if tier.is_empty() {
+            now
+        } else {
+            tier.passed_over_since
+        };
+        Ahead {
+            in_class: tier.ahead(lines, call, weight, units),
+            higher: higher
+                .map(|class| self.tiers[class.rank()].backlog(lines, units))
+                .sum(),
+            until: Tick::from_nanos(since.as_nanos().saturating_add(ageing)),
+        }
     }
 
     /// When the next class that is passed over rises; `None` if there is nobody for it to overtake.

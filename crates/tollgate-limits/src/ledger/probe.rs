@@ -29,6 +29,18 @@ impl Ledger {
         }
     }
 
+    /// The earliest instant from `now` on at which one meter can have granted `units` together, however they are divided into calls,
+    /// if nothing else is charged until then; `None` if that takes settlements. Never too late.
+    ///
+    /// # Panics
+    /// If the meter belongs to another ledger.
+    pub fn earliest(&mut self, now: Tick, meter: u32, units: u64) -> Option<Tick> {
+        let now = self.forward(now);
+        let meter = &mut self.meters[meter as usize];
+        meter.advance(now);
+        meter.fit(now, units.min(meter.capacity()))
+    }
+
     /// How one meter stands to a call that needs `units`.
     ///
     /// # Panics
