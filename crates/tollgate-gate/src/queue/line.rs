@@ -136,7 +136,7 @@ impl Line {
 
 /// Amounts of many calls together, beyond what one call can ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Backlog([u128; 8]);
+pub(crate) struct Backlog([u128; Amounts::ZERO.to_numbers().len()]);
 
 impl Backlog {
     pub(crate) fn add(&mut self, amounts: &Amounts) {
