@@ -115,6 +115,15 @@ impl Catalog {
 const BUILTIN: &[(&str, &str)] = &[
     ("anthropic.toml", include_str!("catalog/anthropic.toml")),
     (
+        "azure-openai.toml",
+        include_str!("catalog/azure-openai.toml"),
+    ),
+    ("bedrock.toml", include_str!("catalog/bedrock.toml")),
+    ("cohere.toml", include_str!("catalog/cohere.toml")),
+    ("deepseek.toml", include_str!("catalog/deepseek.toml")),
+    ("fireworks.toml", include_str!("catalog/fireworks.toml")),
+    ("gemini.toml", include_str!("catalog/gemini.toml")),
+    (
         "grok2-example.toml",
         include_str!("catalog/grok2-example.toml"),
     ),
@@ -123,11 +132,17 @@ const BUILTIN: &[(&str, &str)] = &[
         "llama-4-scout-hosted.toml",
         include_str!("catalog/llama-4-scout-hosted.toml"),
     ),
+    ("llama-cpp.toml", include_str!("catalog/llama-cpp.toml")),
     (
         "llama3-example.toml",
         include_str!("catalog/llama3-example.toml"),
     ),
     ("meta-llama.toml", include_str!("catalog/meta-llama.toml")),
+    ("mistral.toml", include_str!("catalog/mistral.toml")),
+    ("ollama.toml", include_str!("catalog/ollama.toml")),
     ("openai.toml", include_str!("catalog/openai.toml")),
+    ("openrouter.toml", include_str!("catalog/openrouter.toml")),
+    ("together.toml", include_str!("catalog/together.toml")),
+    ("vllm.toml", include_str!("catalog/vllm.toml")),
     ("xai.toml", include_str!("catalog/xai.toml")),
 ];

@@ -83,7 +83,7 @@ fn meta_llama_gives_each_of_four_models_ten_requests_and_a_quarter_million_token
     assert!(
         specs
             .iter()
-            .all(|spec| spec.per == ["model"] && spec.shape == ShapeName::Sliding)
+            .all(|spec| spec.per == ["model", "team"] && spec.shape == ShapeName::Sliding)
     );
     let models: Vec<_> = meta
         .models
@@ -117,10 +117,10 @@ fn the_tiers_of_anthropic_differ_in_figures_and_in_how_output_is_booked() {
         assert!(
             specs
                 .iter()
-                .all(|spec| spec.shape == ShapeName::Bucket && spec.per.is_empty())
+                .all(|spec| spec.shape == ShapeName::Bucket && spec.per == ["organization"])
         );
         assert_eq!((specs[2].charge, specs[2].output), (charge, output));
-        assert!(!specs[1].cache_reads && specs[2].cache_reads);
+        assert!(!specs[1].cache_reads);
     };
     check(
         None,
@@ -151,7 +151,7 @@ fn the_tiers_of_anthropic_differ_in_figures_and_in_how_output_is_booked() {
         1_000,
         2_000_000,
         400_000,
-        ChargeName::Completion,
+        ChargeName::Produced,
         OutputRule::Expected,
     );
     let error = anthropic.policies(Some("5")).unwrap_err();

@@ -1,7 +1,9 @@
 //! The built-in catalog, what a user's file may change in it, and what it may not.
 
 mod builtin;
+mod charges;
 mod limits;
+mod prices;
 mod user_file;
 
 use tollgate_limits::Unit;
