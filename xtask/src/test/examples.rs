@@ -1,5 +1,6 @@
 //! Runs the examples and checks what they print: an example that only compiles proves nothing.
 
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,11 +8,12 @@ use super::report;
 use super::steps::{Step, Steps};
 use crate::tidy::source;
 
-/// Builds the examples, runs `quickstart` plain and with streams, and shows `inspect` every recorded answer.
+/// Builds the examples, runs `quickstart` plain and with streams, shows `inspect` every recorded answer, and lets `usage` add up a
+/// journal of calls that it has just made.
 pub(super) fn run(root: &Path, steps: &Steps) -> Result<(), String> {
     // Built first, so that the limit below is about the programs and not about the compiler.
     steps.run(Step::cargo(
-        "build --release --example quickstart --example inspect",
+        "build --release --example quickstart --example inspect --example usage",
     ))?;
     for mode in ["", "--stream"] {
         let shown = format!("run --release --example quickstart -- --json {mode}");
@@ -34,6 +36,24 @@ pub(super) fn run(root: &Path, steps: &Steps) -> Result<(), String> {
     if printed.is_empty() {
         return Err("the example `inspect` printed nothing about the fixtures".into());
     }
+    usage(root, steps)
+}
+
+/// The totals must be there again when another process reads the file.
+fn usage(root: &Path, steps: &Steps) -> Result<(), String> {
+    for file in ["", "-wal", "-shm"] {
+        // None is there the first time.
+        drop(fs::remove_file(root.join(format!("{JOURNAL}{file}"))));
+    }
+    let shown = format!("run --release --example usage -- --journal {JOURNAL} --csv");
+    let made = steps.capture(Step::cargo(&format!("{shown} --demo")), LIMIT)?;
+    let read = steps.capture(Step::cargo(&shown), LIMIT)?;
+    report::check_usage(&made).map_err(|reason| format!("`cargo {shown} --demo`: {reason}"))?;
+    if made != read {
+        return Err(format!(
+            "`cargo {shown}` prints other totals than the run that made them"
+        ));
+    }
     Ok(())
 }
 
@@ -48,6 +68,9 @@ fn recorded(file: &str) -> bool {
 const LIMIT: Duration = Duration::from_secs(300);
 
 const FIXTURES: &str = "crates/tollgate-tokens/tests/fixtures";
+
+/// Where `usage` keeps its journal, below the workspace root.
+const JOURNAL: &str = "target/usage-demo.db";
 
 const RECORDED: [&str; 4] = ["json", "sse", "http", "ndjson"];
 

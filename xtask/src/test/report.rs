@@ -1,4 +1,4 @@
-//! What the last line of `quickstart --json` must say for the example to have proven anything.
+//! What the examples must print to have proven anything: the last line of `quickstart --json`, and the totals of `usage --csv`.
 
 use serde_json::Value;
 
@@ -43,6 +43,33 @@ pub(super) fn check(line: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Checks that lines of CSV begin with a head and then add up to calls that were made and paid for.
+pub(super) fn check_usage(lines: &[String]) -> Result<(), String> {
+    let Some((head, rows)) = lines.split_first() else {
+        return Err("it printed nothing".into());
+    };
+    let sum = |name: &str| -> Result<f64, String> {
+        let column = head.split(',').position(|field| field == name);
+        let column = column.ok_or_else(|| format!("its head has no `{name}`: {head}"))?;
+        let numbers = rows.iter().map(|row| {
+            let field = row.split(',').nth(column).unwrap_or_default();
+            field
+                .parse::<f64>()
+                .map_err(|_| format!("`{field}` is no number of `{name}`: {row}"))
+        });
+        numbers.sum()
+    };
+    for name in ["calls", "input_tokens", "output_tokens", "cost_usd"] {
+        if sum(name)? <= 0.0 {
+            return Err(format!("its {name} add up to nothing"));
+        }
+    }
+    match sum("failed")? {
+        0.0 => Ok(()),
+        failed => Err(format!("{failed} of its calls failed; none must")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +109,25 @@ mod tests {
             "the provider booked 900 tokens and we accounted for 901",
         );
         refuse("900", "0", "the provider booked 0 tokens");
+    }
+
+    #[test]
+    fn totals_that_add_up_to_something_pass_and_others_are_named() {
+        let check = |head: &str, row: &str| check_usage(&[head.to_owned(), row.to_owned()]);
+        let head = "day,calls,failed,input_tokens,output_tokens,cost_usd";
+        assert_eq!(check(head, "2026-11-25,3,0,10,20,0.5"), Ok(()));
+        let reason = |head, row| check(head, row).unwrap_err();
+        assert_eq!(
+            reason(head, "2026-11-25,3,1,10,20,0.5"),
+            "1 of its calls failed; none must"
+        );
+        assert_eq!(
+            reason(head, "2026-11-25,3,0,10,20,0"),
+            "its cost_usd add up to nothing"
+        );
+        assert!(reason("day,calls", "2026-11-25,3").starts_with("its head has no `input_tokens`"));
+        assert!(reason(head, "2026-11-25,x,0,10,20,1").starts_with("`x` is no number"));
+        assert_eq!(check_usage(&[]).unwrap_err(), "it printed nothing");
     }
 
     #[test]
