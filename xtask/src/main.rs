@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         ["test"] => ("test", test::run(root, false)),
         ["test", "--quick"] => ("test", test::run(root, true)),
         ["tidy"] => ("tidy", tidy::run(root)),
+        ["schedules"] => ("schedules", test::run_schedules(root)),
         ["bench", name, ref rest @ ..] => ("bench", bench::run(root, name, rest)),
         ["sim", ref experiment @ ..] => return sim::run(root, experiment),
         [] | ["help" | "--help" | "-h", ..] => {
@@ -51,6 +52,7 @@ Commands:
   test            everything that must hold before a commit, the tests last
   test --quick    the same without running the examples
   tidy            the rules that no compiler checks: layers, file names and sizes, reasons, links, MSRV
+  schedules       the gate under schedules of threads and tasks that shuttle makes up; SCHEDULES=10000 tries more
   bench limits [--json] [GROUP...]
                   the ledger and the gate beside governor, leaky-bucket, throttle-net and tokio's semaphore
   bench tokens [--json] [GROUP...]

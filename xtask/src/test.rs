@@ -47,6 +47,7 @@ pub(crate) fn run(root: &Path, quick: bool) -> Result<(), String> {
         examples::run(root, &steps)?;
     }
     steps.run(Step::cargo("test --doc --workspace --all-features"))?;
+    steps.run(schedules())?;
 
     let tests = if steps.answers(&["nextest", "--version"]) {
         Step::cargo("nextest run --workspace --all-features")
@@ -54,6 +55,19 @@ pub(crate) fn run(root: &Path, quick: bool) -> Result<(), String> {
         Step::cargo("test --workspace --all-features --lib --bins --tests")
     };
     steps.last(tests)
+}
+
+/// Runs the gate under schedules that shuttle makes up. A folder of its own, because the flag compiles everything once more.
+fn schedules() -> Step {
+    Step::cargo(
+        "test --package tollgate-gate --test schedules --target-dir target/schedules -- --quiet",
+    )
+    .env("RUSTFLAGS", "--cfg tollgate_shuttle")
+}
+
+/// Only that.
+pub(crate) fn run_schedules(root: &Path) -> Result<(), String> {
+    Steps::new(root).run(schedules())
 }
 
 /// The first installed target without an operating system on which the pure core must build.

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tollgate_limits::{Ledger, Plan};
 
 use crate::{
-    Gate, Recorder, Store, clock::Clock, core::Core, gate::Inner, lanes::Lanes, queue::Queue,
+    Gate, Recorder, Store,
+    clock::Clock,
+    core::Core,
+    gate::Inner,
+    lanes::Lanes,
+    queue::Queue,
+    sync::{Mutex, Notify},
 };
 
 /// Nanoseconds. A class that rose faster than calls are admitted would be no lower than the others.

@@ -14,6 +14,7 @@ use crate::{
     gate::Inner,
     permit::Held,
     queue::{Place, Told},
+    sync::{spawn, timeout_at},
 };
 
 /// How soon a store is asked again that does not know when a call fits: another process may have settled.
@@ -32,7 +33,7 @@ pub(crate) fn start(inner: &Arc<Inner>) {
         signed_off: false,
         asking: None,
     };
-    tokio::spawn(drive(guard));
+    spawn(drive(guard));
 }
 
 async fn drive(mut guard: Guard) {
@@ -56,7 +57,7 @@ async fn sleep(inner: &Inner, wake_at: Option<Tick>) {
     let told = inner.rearm.notified();
     match wake_at.and_then(|tick| inner.clock.instant(tick)) {
         // Either way the queue is looked at again.
-        Some(instant) => drop(tokio::time::timeout_at(instant, told).await),
+        Some(instant) => drop(timeout_at(instant, told).await),
         None => told.await,
     }
 }

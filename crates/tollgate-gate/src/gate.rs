@@ -3,8 +3,6 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tollgate_limits::{Amounts, Check, Labels, Lane, News, Plan, Settlement, Status, Tick, Unit};
 
@@ -13,6 +11,7 @@ use crate::{
     clock::Clock,
     core::{Core, Wakes},
     permit::Held,
+    sync::{Mutex, MutexGuard, Notify},
 };
 
 /// Where calls wait their turn. Clones share one ledger and one queue.

@@ -19,7 +19,11 @@ mod permit;
 mod queue;
 mod record;
 mod store;
+mod sync;
 mod ticket;
+
+#[cfg(tollgate_shuttle)]
+pub mod model;
 
 pub use acquire::Acquire;
 pub use builder::GateBuilder;

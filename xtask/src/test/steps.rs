@@ -14,7 +14,7 @@ use crate::clock::Stopwatch;
 /// One cargo command, with what its environment adds.
 pub(super) struct Step {
     arguments: Vec<String>,
-    environment: Option<(&'static str, &'static str)>,
+    environment: Vec<(&'static str, &'static str)>,
 }
 
 impl Step {
@@ -22,13 +22,13 @@ impl Step {
     pub(super) fn cargo(arguments: &str) -> Self {
         Self {
             arguments: arguments.split_whitespace().map(String::from).collect(),
-            environment: None,
+            environment: Vec::new(),
         }
     }
 
     #[must_use]
     pub(super) fn env(mut self, name: &'static str, value: &'static str) -> Self {
-        self.environment = Some((name, value));
+        self.environment.push((name, value));
         self
     }
 
@@ -42,8 +42,9 @@ impl Step {
     /// The command as a person would type it, with a long list of arguments cut short.
     fn shown(&self) -> String {
         let mut line = String::new();
-        if let Some((name, value)) = self.environment {
-            line.push_str(&format!("{name}={value} "));
+        for (name, value) in &self.environment {
+            let quote = if value.contains(' ') { "'" } else { "" };
+            line.push_str(&format!("{name}={quote}{value}{quote} "));
         }
         line.push_str("cargo");
         for argument in self.arguments.iter().take(SHOWN_ARGUMENTS) {
@@ -163,7 +164,7 @@ impl Steps {
         let mut command = self.cargo();
         command
             .args(&step.arguments)
-            .envs(step.environment)
+            .envs(step.environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(io::stdout())
             .stderr(io::stdout());
