@@ -1,10 +1,15 @@
 //! `Reader`: an incremental JSON reader that reports the scalars at wanted places and keeps nothing else.
 
 mod digits;
+mod mark;
 mod node;
+mod skip;
 mod text;
+mod tokens;
+mod whole;
 
 use digits::Digits;
+pub(crate) use mark::Mark;
 pub(crate) use node::Node;
 use node::Take;
 use text::{Escape, Part};
@@ -88,6 +93,16 @@ enum State {
     Broken,
 }
 
+impl State {
+    /// Whether the last token has ended and the next has not begun.
+    fn is_between(self) -> bool {
+        matches!(
+            self,
+            Self::Value | Self::FirstItem | Self::FirstKey | Self::Key | Self::Colon | Self::After
+        )
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Word {
     True,
@@ -161,27 +176,33 @@ impl<L: Copy> Reader<L> {
                 State::Broken => break,
                 State::Text(part) => self.read_text(part, piece, at, sink),
                 State::Number(digits) => self.read_number(digits, piece, at, sink),
-                _ => {
-                    self.state = self.step(piece[at], sink);
-                    // A number begins with its own first byte, which `read_number` wants to see.
-                    if matches!(self.state, State::Number(Digits::Before)) {
-                        at
+                state if state.is_between() => {
+                    let read = self.read_tokens(piece, at, sink);
+                    // A token that the piece cuts is read byte by byte, and so is what is odd.
+                    if self.state.is_between() && read < piece.len() {
+                        self.read_byte(piece, read, sink)
                     } else {
-                        at + 1
+                        read
                     }
                 }
+                _ => self.read_byte(piece, at, sink),
             };
         }
         self.offset += piece.len() as u64;
     }
 
+    fn read_byte(&mut self, piece: &[u8], at: usize, sink: &mut impl Sink<L>) -> usize {
+        self.state = self.step(piece[at], sink);
+        // A number begins with its own first byte, which `read_number` wants to see.
+        at + usize::from(self.state != State::Number(Digits::Before))
+    }
+
     /// Takes one byte outside strings and numbers.
     fn step(&mut self, byte: u8, sink: &mut impl Sink<L>) -> State {
-        let blank = matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
         match self.state {
             State::Escape(part, escape) => self.read_escape(part, escape, byte, sink),
             State::Word(word, read) => self.read_word(word, read, byte, sink),
-            state if blank => state,
+            state if skip::is_blank(byte) => state,
             State::Start | State::Value => self.begin(byte, sink),
             State::FirstItem if byte == b']' => self.close(sink),
             State::FirstItem => self.begin(byte, sink),
@@ -208,7 +229,7 @@ impl<L: Copy> Reader<L> {
             b'{' | b'[' => self.open(byte == b'{', sink),
             b'"' => State::Text(Part {
                 key: false,
-                take: self.place.map_or(Take::Skip, |node| node.take),
+                take: self.take(),
             }),
             b'-' | b'0'..=b'9' => State::Number(Digits::Before),
             b't' => State::Word(Word::True, 1),
@@ -270,6 +291,11 @@ impl<L: Copy> Reader<L> {
 
     fn in_object(&self) -> bool {
         self.objects & 1 == 1
+    }
+
+    /// What is done with a string here.
+    fn take(&self) -> Take {
+        self.place.map_or(Take::Skip, |node| node.take)
     }
 
     fn leaf(&self) -> Option<L> {

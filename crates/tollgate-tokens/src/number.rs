@@ -4,6 +4,11 @@
 ///
 /// Accepts what JSON calls a number, with blanks around it. `None` when it is anything else, is negative, or exceeds `u64`.
 pub(crate) fn scaled(text: &[u8], power: i32) -> Option<u64> {
+    // Nearly every count is a few digits and nothing else.
+    if power == 0 && (1..=19).contains(&text.len()) && text.iter().all(u8::is_ascii_digit) {
+        let value = |value, digit: &u8| value * 10 + u64::from(digit - b'0');
+        return Some(text.iter().fold(0, value));
+    }
     let text = text.trim_ascii();
     let (negative, text) = match text.strip_prefix(b"-") {
         Some(rest) => (true, rest),

@@ -2,6 +2,7 @@
 
 mod collect;
 mod documents;
+mod opening;
 mod outcome;
 
 use std::fmt;
@@ -88,7 +89,10 @@ impl UsageScanner {
             frames: (framing == Framing::EventStream)
                 .then(|| Box::new(documents::Framing::new(dialect))),
             dialect,
-            documents: Documents::new(dialect),
+            documents: match framing {
+                Framing::Sse | Framing::Ndjson => Documents::new(dialect).in_a_stream(),
+                Framing::Json | Framing::EventStream => Documents::new(dialect),
+            },
         }
     }
 

@@ -73,6 +73,22 @@ impl Events {
                 rest = &rest[1..];
                 continue;
             }
+            // Nearly every line is this one, whole.
+            if self.line == Line::default()
+                && let Some(value) = rest.strip_prefix(b"data: ")
+            {
+                self.begin_value(Field::Data, sink);
+                rest = value;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            // A blank line ends nearly every event.
+            if rest[0] == b'\n' && self.line == Line::default() {
+                self.end_event(sink);
+                rest = &rest[1..];
+                continue;
+            }
             let Some(end) = memchr2(b'\n', b'\r', rest) else {
                 self.read_line(rest, sink);
                 break;
@@ -146,7 +162,9 @@ impl Events {
             self.terminator = self.terminator.next(DONE, *byte);
             if self.terminator == Match::Not {
                 // What looked like the terminator was data.
-                sink.data(&DONE[..usize::from(seen)]);
+                if seen > 0 {
+                    sink.data(&DONE[..usize::from(seen)]);
+                }
                 break;
             }
             bytes = rest;

@@ -42,7 +42,7 @@ fn events_like_those_before_allocate_nothing() {
                         .for_each(|piece| scanner.push(piece));
                 }
             };
-            pass(1);
+            pass(3);
             let used = measure(|| pass(1000));
             assert_eq!(used.count_total, 0, "{dialect:?} in pieces of {size}");
         }

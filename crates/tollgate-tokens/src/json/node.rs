@@ -9,6 +9,8 @@ pub(crate) struct Node<L: 'static> {
     pub(super) leaf: Option<L>,
     pub(super) take: Take,
     pub(super) keys: &'static [(&'static str, Self)],
+    /// By the kind of a key, the first place in `keys` with a key of that kind, plus one.
+    first: [u8; KINDS],
     pub(super) items: Option<&'static Self>,
     pub(super) deep: bool,
 }
@@ -31,6 +33,7 @@ impl<L: Copy> Node<L> {
             leaf: None,
             take: Take::Skip,
             keys: &[],
+            first: [0; KINDS],
             items: None,
             deep: false,
         }
@@ -73,7 +76,18 @@ impl<L: Copy> Node<L> {
 
     /// The same place, with these keys when it is an object.
     pub(crate) const fn keys(self, keys: &'static [(&'static str, Self)]) -> Self {
-        Self { keys, ..self }
+        assert!(keys.len() < 256);
+        let mut first = [0; KINDS];
+        let mut at = keys.len();
+        while at > 0 {
+            first[kind(keys[at - 1].0.as_bytes())] = at as u8;
+            at -= 1;
+        }
+        Self {
+            keys,
+            first,
+            ..self
+        }
     }
 
     /// The same place, with these items when it is a list.
@@ -89,10 +103,10 @@ impl<L: Copy> Node<L> {
         if self.deep {
             return Some(self);
         }
-        self.keys
-            .iter()
-            .find(|(name, _)| name.as_bytes() == key)
-            .map(|(_, node)| node)
+        let from = usize::from(self.first[kind(key)]).checked_sub(1)?;
+        let names = self.keys.get(from..)?.iter();
+        let mut known = names.filter(|(name, _)| same(name.as_bytes(), key));
+        known.next().map(|(_, node)| node)
     }
 
     /// The place of every item.
@@ -113,5 +127,32 @@ impl<L: Copy> Node<L> {
             .fold((0, 0), |(levels, longest), ((below, key_below), key)| {
                 (levels.max(below + 1), longest.max(key_below).max(key))
             })
+    }
+}
+
+/// How many kinds of key are told apart before they are compared.
+const KINDS: usize = 32;
+
+/// The kind of a key, by its length and first byte.
+#[inline]
+const fn kind(key: &[u8]) -> usize {
+    let first = match key.first() {
+        Some(first) => *first as usize,
+        None => 0,
+    };
+    (key.len() * 11 + first) % KINDS
+}
+
+/// Whether two keys are the same. Nearly all have 4 to 16 bytes, and two words from either end cover those.
+#[inline]
+fn same(one: &[u8], other: &[u8]) -> bool {
+    fn ends<const N: usize>(key: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+        Some((key.first_chunk()?, key.last_chunk()?))
+    }
+    match one.len() {
+        length if length != other.len() => false,
+        4..8 => ends::<4>(one) == ends::<4>(other),
+        8..=16 => ends::<8>(one) == ends::<8>(other),
+        _ => one == other,
     }
 }

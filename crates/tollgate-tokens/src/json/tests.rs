@@ -144,6 +144,11 @@ fn the_same_key_elsewhere_is_not_heard() {
         &["o opens", "o closes"],
     );
     check(r#"[{"k":"v"}]"#, &[]);
+    // Nor is one as deep as an earlier place that was wanted.
+    check(
+        r#"{"d":{"a":{}},"x":{"y":{"k":"v"}}}"#,
+        &["d opens", "d: 1 bytes", "d opens", "d closes", "d closes"],
+    );
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! Reading of JSON strings: skipped, measured or kept, with escapes resolved across the borders of pieces.
 
-use memchr::memchr2;
-
-use super::{Reader, Sink, State, node::Take};
+use super::{Reader, Sink, State, node::Take, whole};
 
 /// What a string is: a key or a value, and what is done with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +19,8 @@ pub(super) enum Escape {
 }
 
 impl<L: Copy> Reader<L> {
-    /// Reads on inside a string, from `start` to its end, its next escape or the end of the piece; returns where it stopped.
+    /// Reads on inside a string, from `start` to its end, to an escape that the piece cuts, or to the end of the piece; returns where it
+    /// stopped.
     pub(super) fn read_text(
         &mut self,
         part: Part,
@@ -29,19 +28,58 @@ impl<L: Copy> Reader<L> {
         start: usize,
         sink: &mut impl Sink<L>,
     ) -> usize {
-        let rest = &piece[start..];
-        let run = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-        let text = &rest[..run];
-        match rest.get(run) {
-            Some(b'"') => self.end_text(part, text, sink),
-            Some(_) => {
-                self.take_text(part, text, sink);
-                self.state = State::Escape(part, Escape::Begun);
+        let mut at = start;
+        let measured = self.leaf().filter(|_| part.take == Take::Measure);
+        loop {
+            let Some(end) = whole::quote_or_backslash(piece, at) else {
+                self.state = State::Text(part);
+                self.take_text(part, &piece[at..], sink);
+                return piece.len();
+            };
+            let text = &piece[at..end];
+            if piece[end] == b'"' {
+                self.end_text(part, text, sink);
+                return end + 1;
             }
-            None => self.take_text(part, text, sink),
+            // Most escapes are one letter, and most text is measured.
+            if let (Some(leaf), None) = (measured, self.high)
+                && let Some(plain) = piece.get(end + 1).and_then(|letter| unescape(*letter))
+            {
+                sink.text(leaf, text, false);
+                sink.text(leaf, &[plain], false);
+                at = end + 2;
+                continue;
+            }
+            self.take_text(part, text, sink);
+            at = end + 1;
+            match whole::escape(&piece[at..]) {
+                Ok(length) => {
+                    self.take_escape(part, &piece[at..at + length], sink);
+                    at += length;
+                }
+                Err(_) => {
+                    self.state = State::Escape(part, Escape::Begun);
+                    return at;
+                }
+            }
         }
-        // One byte more: the quote or the backslash.
-        (start + run + 1).min(piece.len())
+    }
+
+    /// Takes an escape that is whole, without its backslash.
+    fn take_escape(&mut self, part: Part, escape: &[u8], sink: &mut impl Sink<L>) {
+        match (part.take, escape) {
+            (Take::Skip, _) => {}
+            (_, [b'u', digits @ ..]) => {
+                let unit = digits.iter().fold(0, |unit, digit| {
+                    unit << 4 | u16::from(hex(*digit).unwrap_or(0))
+                });
+                self.take_unit(part, unit, sink);
+            }
+            (_, letter) => {
+                let plain = letter.first().and_then(|letter| unescape(*letter));
+                self.take_text(part, plain.as_slice(), sink);
+            }
+        }
     }
 
     pub(super) fn read_escape(
@@ -62,11 +100,8 @@ impl<L: Copy> Reader<L> {
             }
             (Escape::Hex(read, value), _) => (read, value),
         };
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            b'A'..=b'F' => byte - b'A' + 10,
-            _ => return State::Broken,
+        let Some(digit) = hex(byte) else {
+            return State::Broken;
         };
         let value = value << 4 | u16::from(digit);
         if read < 3 {
@@ -178,6 +213,16 @@ impl<L: Copy> Reader<L> {
             }
             self.state = self.after();
         }
+    }
+}
+
+/// The value of a hexadecimal digit.
+fn hex(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `Documents`: the documents of a body, one after another, whatever frames them.
 
 use super::collect::{Collector, Fault, Leaf};
+use super::opening::Opening;
 use crate::Dialect;
 use crate::Warning;
 use crate::base64::Base64;
@@ -12,6 +13,8 @@ use crate::sse::EventSink;
 pub(super) struct Documents {
     pub(super) reader: Reader<Leaf>,
     pub(super) collector: Collector,
+    /// How they begin, where there are several.
+    opening: Option<Box<Opening>>,
     /// The last document was whole.
     pub(super) closed: bool,
     /// The body has ended, so that a document that is still open was cut rather than faulty.
@@ -23,18 +26,37 @@ impl Documents {
         Self {
             reader: Reader::new(dialect.response()),
             collector: Collector::new(dialect),
+            opening: None,
             closed: false,
             over: false,
         }
     }
 }
 
+impl Documents {
+    /// The same, of which there will be several that begin alike.
+    pub(super) fn in_a_stream(self) -> Self {
+        Self {
+            opening: Some(Box::default()),
+            ..self
+        }
+    }
+}
+
 impl EventSink for Documents {
+    #[inline]
     fn data(&mut self, piece: &[u8]) {
-        self.reader.push(piece, &mut self.collector);
+        match &mut self.opening {
+            Some(opening) => opening.push(piece, &mut self.reader, &mut self.collector),
+            None => self.reader.push(piece, &mut self.collector),
+        }
     }
 
+    #[inline]
     fn end(&mut self, is_error: bool) {
+        if let Some(opening) = &mut self.opening {
+            opening.end(&mut self.reader, &mut self.collector);
+        }
         let end = self.reader.end(&mut self.collector);
         if end.started {
             if end.faulty || !(end.closed || self.over) {

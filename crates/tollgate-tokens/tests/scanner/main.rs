@@ -4,6 +4,7 @@ mod errors;
 mod frames;
 mod framing;
 mod generated;
+mod streams;
 mod text;
 mod usage;
 
