@@ -1,9 +1,10 @@
 //! `UsageScanner`: reads usage out of a response body as it streams past, with bounded memory and without holding a byte back.
 
+mod alike;
 mod collect;
 mod documents;
-mod opening;
 mod outcome;
+mod stretch;
 
 use std::fmt;
 

@@ -73,15 +73,19 @@ impl Events {
                 rest = &rest[1..];
                 continue;
             }
-            // Nearly every line is this one, whole.
+            // Nearly every event is one such line, and nearly every piece has it whole.
             if self.line == Line::default()
+                && !self.has_data
                 && let Some(value) = rest.strip_prefix(b"data: ")
+                && value.first() != Some(&DONE[0])
+                && let Some(end) = memchr2(b'\n', b'\r', value)
+                && value[end] == b'\n'
             {
-                self.begin_value(Field::Data, sink);
-                rest = value;
-                if rest.is_empty() {
-                    break;
-                }
+                sink.data(&value[..end]);
+                rest = &value[end + 1..];
+                self.terminator = Match::Not;
+                self.has_data = true;
+                continue;
             }
             // A blank line ends nearly every event.
             if rest[0] == b'\n' && self.line == Line::default() {

@@ -101,7 +101,7 @@ fn digits(piece: &[u8], start: usize) -> Result<usize, Stop> {
     while let Some(Ok(bytes)) = piece.get(at..at + 8).map(TryInto::try_into) {
         // The high bit of each byte that is no digit: one that differs from `0` by ten or more.
         let values = u64::from_le_bytes(bytes) ^ ZEROS;
-        let others = ((values & !HIGH) + (HIGH - TENS) | values) & HIGH;
+        let others = (((values & !HIGH) + (HIGH - TENS)) | values) & HIGH;
         if others != 0 {
             at += others.trailing_zeros() as usize / 8;
             return if at == start { Err(Stop::Bad) } else { Ok(at) };

@@ -187,9 +187,17 @@ pub(super) struct Collector {
     pub(super) terminated: bool,
     warnings: Vec<Warning>,
     pub(super) document: Document,
-    /// The kinds of facts that were told, and those that changed what is known, since somebody last cleared these.
+    /// The kinds of facts that were told since somebody last cleared this.
     pub(super) told: u8,
-    pub(super) changed: u8,
+    /// How often each kind of fact changed what is known.
+    pub(super) news: News,
+}
+
+/// How often each kind of fact changed what is known, and all of them together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct News {
+    kinds: [u32; 3],
+    all: u32,
 }
 
 /// Kinds of facts: those that may be told again without being news, and all others.
@@ -252,7 +260,7 @@ impl Collector {
             warnings: Vec::new(),
             document: Document::default(),
             told: 0,
-            changed: 0,
+            news: News::default(),
         }
     }
 
@@ -260,7 +268,28 @@ impl Collector {
     #[inline]
     fn note(&mut self, kind: u8, is_news: bool) {
         self.told |= kind;
-        self.changed |= if is_news { kind } else { 0 };
+        if is_news && kind != OTHER {
+            let at = kind.trailing_zeros() as usize;
+            self.news.kinds[at] = self.news.kinds[at].wrapping_add(1);
+            self.news.all = self.news.all.wrapping_add(1);
+        }
+    }
+
+    /// Whether facts of these kinds have changed what is known since `then`, which is brought up to date where they have not.
+    #[inline]
+    pub(super) fn has_news(&self, kinds: u8, then: &mut News) -> bool {
+        if kinds & OTHER != 0 {
+            return true;
+        }
+        if self.news.all == then.all {
+            return false;
+        }
+        let changed = |at: usize| kinds >> at & 1 == 1 && self.news.kinds[at] != then.kinds[at];
+        if changed(0) || changed(1) || changed(2) {
+            return true;
+        }
+        then.all = self.news.all;
+        false
     }
 
     /// Adds a warning, unless it was given before.

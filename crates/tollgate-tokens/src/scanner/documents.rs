@@ -1,7 +1,7 @@
 //! `Documents`: the documents of a body, one after another, whatever frames them.
 
+use super::alike::Alike;
 use super::collect::{Collector, Fault, Leaf};
-use super::opening::Opening;
 use crate::Dialect;
 use crate::Warning;
 use crate::base64::Base64;
@@ -13,8 +13,8 @@ use crate::sse::EventSink;
 pub(super) struct Documents {
     pub(super) reader: Reader<Leaf>,
     pub(super) collector: Collector,
-    /// How they begin, where there are several.
-    opening: Option<Box<Opening>>,
+    /// What they have in common, where there are several.
+    alike: Option<Box<Alike>>,
     /// The last document was whole.
     pub(super) closed: bool,
     /// The body has ended, so that a document that is still open was cut rather than faulty.
@@ -26,7 +26,7 @@ impl Documents {
         Self {
             reader: Reader::new(dialect.response()),
             collector: Collector::new(dialect),
-            opening: None,
+            alike: None,
             closed: false,
             over: false,
         }
@@ -34,10 +34,10 @@ impl Documents {
 }
 
 impl Documents {
-    /// The same, of which there will be several that begin alike.
+    /// The same, of which there will be several that are alike.
     pub(super) fn in_a_stream(self) -> Self {
         Self {
-            opening: Some(Box::default()),
+            alike: Some(Box::default()),
             ..self
         }
     }
@@ -46,16 +46,16 @@ impl Documents {
 impl EventSink for Documents {
     #[inline]
     fn data(&mut self, piece: &[u8]) {
-        match &mut self.opening {
-            Some(opening) => opening.push(piece, &mut self.reader, &mut self.collector),
+        match &mut self.alike {
+            Some(alike) => alike.push(piece, &mut self.reader, &mut self.collector),
             None => self.reader.push(piece, &mut self.collector),
         }
     }
 
     #[inline]
     fn end(&mut self, is_error: bool) {
-        if let Some(opening) = &mut self.opening {
-            opening.end(&mut self.reader, &mut self.collector);
+        if let Some(alike) = &mut self.alike {
+            alike.end(&mut self.reader, &mut self.collector);
         }
         let end = self.reader.end(&mut self.collector);
         if end.started {

@@ -1,30 +1,33 @@
-//! `Opening`: how the documents of a stream begin, so that what all of them begin with is read only once.
+//! `Stretch`: a run of bytes that documents of a stream have in common, so that it is read once and then only compared.
 
-use super::collect::{Collector, Document, Leaf};
+use super::collect::{Collector, Document, Leaf, News};
 use crate::json::{Mark, Reader};
 
-/// The beginning that the last documents of a stream had in common.
+/// What documents of a stream have in common from one state of the reader on.
 ///
-/// Events of a stream differ in little but their text: 190 of 220 bytes are the same from one to the next. A reader that starts from
-/// the same state and is given the same bytes comes to the same state, so those bytes need only be compared. What they tell has been
-/// heard before and is still what is known: only beginnings are kept that brought no news when they were learned, and they are
-/// given up as soon as something else changes what they told. So the answer is the same as if all had been read.
+/// A reader that starts from the same state and is given the same bytes comes to the same state, so those bytes need only be compared.
+/// What they tell has been heard before and is still what is known: only bytes are kept that brought no news when they were
+/// learned, and they are given up as soon as something else changes what they told. So the answer is the same as if all had been
+/// read.
 ///
-/// Memory is the beginning's, at most 512 bytes.
+/// Memory is the bytes', at most 512, and that of one document's parts of an error.
 #[derive(Default)]
-pub(super) struct Opening {
-    /// How a document began, or what is known to be common.
+pub(super) struct Stretch {
+    /// What one document had here, or what is known to be common.
     bytes: Vec<u8>,
     /// Where the reader is behind the first `length` bytes, and what the collector then knows of the document.
     mark: Option<Mark<Leaf>>,
     document: Document,
     length: usize,
-    /// What kinds of facts those bytes told.
+    /// What kinds of facts those bytes told, and the news of each kind by then.
     told: u8,
+    news: News,
     /// `bytes` are common, and their mark is known.
     is_known: bool,
+    /// How often something was learned.
+    version: u32,
     phase: Phase,
-    /// How often documents began otherwise of late.
+    /// How often documents went on otherwise of late.
     odd: u8,
     /// Documents to read before the next try to learn; doubles with each that fails.
     pause: u32,
@@ -34,12 +37,12 @@ pub(super) struct Opening {
 /// What is being done with the current document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Phase {
-    /// It has not begun.
+    /// It has not come here.
     #[default]
     Before,
     /// So many of its bytes are as expected, and the reader has not seen them.
     Compare(usize),
-    /// It is read, and its beginning is kept.
+    /// It is read, and its bytes are kept.
     Keep,
     /// So many of its bytes are as expected, and were read one by one.
     Learn(usize),
@@ -47,30 +50,48 @@ enum Phase {
     Read,
 }
 
-/// Most bytes of a beginning.
+/// Most bytes that are kept.
 const LONGEST: usize = 512;
 /// Fewer are not worth a comparison.
-const SHORTEST: usize = 16;
-/// One document in three that begins otherwise is too many.
+const SHORTEST: usize = 8;
+/// One document in three that goes on otherwise is too many.
 const TOO_ODD: u8 = 8;
 
-impl Opening {
-    /// Reads the next piece of a document.
+impl Stretch {
+    /// Reads the next piece of a document. `Some` is what is left of it, once, when the document has just come to the end of what is
+    /// common.
     #[inline]
-    pub(super) fn push(
+    pub(super) fn push<'p>(
         &mut self,
-        piece: &[u8],
+        piece: &'p [u8],
         reader: &mut Reader<Leaf>,
         collector: &mut Collector,
-    ) {
+    ) -> Option<&'p [u8]> {
         if self.phase == Phase::Before {
             if piece.is_empty() {
-                return;
+                return None;
             }
             self.begin(collector);
         }
         let rest = match self.phase {
-            Phase::Compare(seen) => self.compare(seen, piece, reader, collector),
+            Phase::Compare(seen) => {
+                let expected = &self.bytes[seen..];
+                let length = expected.len().min(piece.len());
+                if expected[..length] == piece[..length] {
+                    if length < expected.len() {
+                        self.phase = Phase::Compare(seen + length);
+                        return None;
+                    }
+                    if let Some(mark) = &self.mark {
+                        reader.go_to(mark);
+                        collector.document.clone_from(&self.document);
+                    }
+                    self.odd = self.odd.saturating_sub(1);
+                    self.phase = Phase::Read;
+                    return Some(&piece[length..]);
+                }
+                self.go_on_otherwise(seen, piece, reader, collector)
+            }
             Phase::Learn(_) => self.learn(piece, reader, collector),
             Phase::Keep => {
                 let room = LONGEST - self.bytes.len();
@@ -83,6 +104,7 @@ impl Opening {
         if !rest.is_empty() {
             reader.push(rest, collector);
         }
+        None
     }
 
     /// Ends the document; what was only compared is read.
@@ -90,16 +112,30 @@ impl Opening {
     pub(super) fn end(&mut self, reader: &mut Reader<Leaf>, collector: &mut Collector) {
         match std::mem::take(&mut self.phase) {
             Phase::Compare(seen) => reader.push(&self.bytes[..seen], collector),
-            Phase::Learn(_) => self.end_learning(),
+            Phase::Learn(_) => {
+                self.end_learning();
+                self.phase = Phase::Before;
+            }
             _ => {}
         }
     }
 
+    /// Forgets what was common: the reader will come here in another state.
+    pub(super) fn forget(&mut self) {
+        self.is_known = false;
+        self.mark = None;
+        self.bytes.clear();
+    }
+
+    /// A number that changes with the state to which the reader comes.
+    pub(super) fn version(&self) -> u32 {
+        self.version
+    }
+
     fn begin(&mut self, collector: &mut Collector) {
-        if self.is_known && self.told & collector.changed != 0 {
-            // What the beginning tells is no longer what is known.
-            self.is_known = false;
-            self.bytes.clear();
+        if self.is_known && collector.has_news(self.told, &mut self.news) {
+            // What these bytes tell is no longer what is known.
+            self.forget();
         }
         self.phase = if self.is_known {
             Phase::Compare(0)
@@ -114,36 +150,9 @@ impl Opening {
         };
     }
 
-    /// Compares the piece with what is expected; returns what is left to read.
-    #[inline]
-    fn compare<'p>(
-        &mut self,
-        seen: usize,
-        piece: &'p [u8],
-        reader: &mut Reader<Leaf>,
-        collector: &mut Collector,
-    ) -> &'p [u8] {
-        let expected = &self.bytes[seen..];
-        let length = expected.len().min(piece.len());
-        if expected[..length] != piece[..length] {
-            return self.compare_no_more(seen, piece, reader, collector);
-        }
-        if length < expected.len() {
-            self.phase = Phase::Compare(seen + length);
-            return &[];
-        }
-        if let Some(mark) = &self.mark {
-            reader.go_to(mark);
-            collector.document.clone_from(&self.document);
-        }
-        self.odd = self.odd.saturating_sub(1);
-        self.phase = Phase::Read;
-        &piece[length..]
-    }
-
-    /// The document begins otherwise. What was compared is read; if that happens often, less is expected from now on.
+    /// The document goes on otherwise. What was compared is read; if that happens often, less is expected from now on.
     #[cold]
-    fn compare_no_more<'p>(
+    fn go_on_otherwise<'p>(
         &mut self,
         seen: usize,
         piece: &'p [u8],
@@ -157,11 +166,8 @@ impl Opening {
             return piece;
         }
         self.odd = 0;
-        let alike = self.bytes[seen..]
-            .iter()
-            .zip(piece)
-            .take_while(|(a, b)| a == b);
-        let common = seen + alike.count();
+        let alike = self.bytes[seen..].iter().zip(piece);
+        let common = seen + alike.take_while(|(a, b)| a == b).count();
         self.bytes.truncate(common);
         self.begin_learning(collector);
         self.phase = Phase::Learn(0);
@@ -178,7 +184,8 @@ impl Opening {
     fn begin_learning(&mut self, collector: &mut Collector) {
         self.is_known = false;
         self.mark = None;
-        (collector.told, collector.changed) = (0, 0);
+        self.news = collector.news;
+        collector.told = 0;
     }
 
     /// Reads as much of the piece as is expected, byte by byte; returns what is left to read.
@@ -206,7 +213,7 @@ impl Opening {
         };
         reader.push(&[byte], collector);
         self.phase = Phase::Learn(seen + 1);
-        if collector.told & collector.changed != 0 {
+        if collector.has_news(collector.told, &mut self.news) {
             // This byte brought news, which must be heard each time.
             self.end_learning();
         } else if seen + 1 >= SHORTEST
@@ -225,6 +232,7 @@ impl Opening {
         if self.is_known {
             self.bytes.truncate(self.length);
             self.failures = 0;
+            self.version = self.version.wrapping_add(1);
         } else {
             self.bytes.clear();
             self.failures = (self.failures + 1).min(6);
