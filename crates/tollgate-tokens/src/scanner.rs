@@ -3,16 +3,17 @@
 mod alike;
 mod collect;
 mod documents;
+mod leaf;
 mod outcome;
 mod stretch;
 
 use std::fmt;
 
-pub(crate) use collect::{
-    Counts, Fault, Leaf, Manner, NUMBER, Slot, count, document, error, kept, text,
-};
 use documents::Documents;
 use http::HeaderMap;
+pub(crate) use leaf::{
+    Counts, Fault, Leaf, Manner, NUMBER, Slot, count, document, error, kept, text,
+};
 pub use outcome::{BodyError, Scan};
 
 use crate::sse::{EventSink, Events};

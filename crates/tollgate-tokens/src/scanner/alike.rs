@@ -1,6 +1,7 @@
 //! `Alike`: the documents of a stream, which differ in little but their text.
 
-use super::collect::{Collector, Leaf};
+use super::collect::Collector;
+use super::leaf::Leaf;
 use super::stretch::Stretch;
 use crate::json::Reader;
 

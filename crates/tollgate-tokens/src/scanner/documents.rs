@@ -1,7 +1,8 @@
 //! `Documents`: the documents of a body, one after another, whatever frames them.
 
 use super::alike::Alike;
-use super::collect::{Collector, Fault, Leaf};
+use super::collect::Collector;
+use super::leaf::{Fault, Leaf};
 use crate::Dialect;
 use crate::Warning;
 use crate::base64::Base64;

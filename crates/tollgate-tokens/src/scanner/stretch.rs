@@ -1,6 +1,7 @@
 //! `Stretch`: a run of bytes that documents of a stream have in common, so that it is read once and then only compared.
 
-use super::collect::{Collector, Document, Leaf, News};
+use super::collect::{Collector, Document, News};
+use super::leaf::Leaf;
 use crate::json::{Mark, Reader};
 
 /// What documents of a stream have in common from one state of the reader on.
