@@ -59,7 +59,10 @@ pub(crate) async fn judge<B: Body<Data = Bytes> + Unpin>(
     let delay = retries.delay(verdict.retry_after);
     if verdict.pauses_quota() {
         // Whether or not this call is sent again: others would be refused like it.
-        let span = delay.map_or_else(|| trip.exchange.first_delay(), |delay| delay.span());
+        // A delay that nobody waits for is told to the caller, and would stop calls that need nothing of what is used up.
+        let span = delay
+            .filter(|_| verdict.retryable)
+            .map_or_else(|| trip.exchange.first_delay(), |delay| delay.span());
         trip.pause(unit_of(verdict.scope), span);
     }
     if may_have_worked(status) {

@@ -103,6 +103,8 @@ pub enum Warning {
         /// The header's name, in lower case.
         name: Arc<str>,
     },
+    /// The provider answered, and says that its limit is passed all the same (Fireworks): the next calls may be refused.
+    OverLimit,
     /// The catalog does not know the model; its limits and price are those of the stated fallback.
     UnknownModel {
         /// The model's name, as requested.
@@ -131,6 +133,7 @@ impl fmt::Display for Warning {
             }
             Self::MalformedCount { field } => write!(f, "the value of `{field}` is not a count of tokens; it was ignored"),
             Self::MalformedHeader { name } => write!(f, "the value of header `{name}` makes no sense; it was ignored"),
+            Self::OverLimit => f.write_str("the provider says that its limit is passed already, though it answered"),
             Self::UnknownModel { model } => write!(f, "model {model:?} is not in the catalog"),
             Self::RpmAboveTpm { requests, tokens } => write!(
                 f,

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tollgate_limits::Unit;
 
 use super::{DAY, MINUTE, Reader, ServiceLimit, whole};
+use crate::Warning;
 use crate::retry_after::span::{self, decimal, parse_span};
 
 /// One limit's three headers. An empty name: no such header.
@@ -193,6 +194,9 @@ pub(super) fn read(
         };
         found.window = Some(window_from_figures(&found).unwrap_or(usual));
         keep(found, limits);
+    }
+    if reader.text("x-ratelimit-over-limit") == Some("yes") {
+        reader.warnings.push(Warning::OverLimit);
     }
     let named_window = |name: &str| {
         ["-minute", "-hour", "-day", "-month"]

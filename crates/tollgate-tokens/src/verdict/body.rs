@@ -34,7 +34,7 @@ pub(super) struct ErrorBody {
 pub(super) struct Google {
     /// `quotaId` and `quotaMetric` of the violated quotas.
     pub(super) quota: String,
-    /// `quotaValue`.
+    /// `quotaValue`, or `quota_limit_value` of the metadata.
     pub(super) limit: Option<u64>,
     /// `RetryInfo.retryDelay`.
     pub(super) delay: Option<Duration>,
@@ -109,7 +109,7 @@ impl ErrorBody {
             }
             () if has("authentication") || has("permission") || has("unauthorized") => 401,
             () if has("billing") => 402,
-            () if has("too_large") => 413,
+            () if has("too_large") || has("context_size") => 413,
             () if has("invalid_request")
                 || has("not_found")
                 || has("validation")
@@ -195,6 +195,10 @@ impl Google {
             google.delay = google
                 .delay
                 .or_else(|| parse_span(&text(detail, "retryDelay")?));
+            google.limit = google.limit.or_else(|| {
+                let metadata = detail.get("metadata")?;
+                text(metadata, "quota_limit_value")?.parse().ok()
+            });
             if let Some(reason) = text(detail, "reason") {
                 google.reason = reason;
             }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tollgate_limits::Unit;
 
 use super::body::ErrorBody;
@@ -56,6 +57,18 @@ const CAPACITY_WORDS: [&str; 6] = [
     "3505",
 ];
 
+/// Sentences that mean trouble at the provider under any status (Cohere).
+const CAPACITY_PHRASES: [&str; 1] = ["no_valid_response_generated"];
+
+/// Sentences of a prompt that does not fit (OpenAI and vLLM, Anthropic, llama.cpp, Gemini, Bedrock; 2026).
+const TOO_LONG_PHRASES: [&str; 5] = [
+    "maximum context length",
+    "prompt is too long",
+    "available context size",
+    "exceeds the maximum number of tokens",
+    "input is too long for requested model",
+];
+
 impl Evidence<'_> {
     pub(super) fn verdict(&self) -> Verdict {
         let figures = Figures::read(&self.body.message);
@@ -64,8 +77,9 @@ impl Evidence<'_> {
         let retryable = match scope {
             Scope::Requests | Scope::InputTokens | Scope::OutputTokens | Scope::Tokens => true,
             Scope::Concurrency | Scope::ProviderCapacity | Scope::Upstream | Scope::Unknown => true,
-            // A day may refill bit by bit (OpenAI, Groq), and then the response says how long the next bit takes.
-            Scope::Day => wait.is_some(),
+            // A day may refill bit by bit (OpenAI, Groq), and then the response says how long the next bit takes. Google's does not: its
+            // own client gives up, whatever the response says.
+            Scope::Day => wait.is_some() && self.body.google.quota.is_empty(),
             Scope::Billing | Scope::NeverFits | Scope::Auth | Scope::BadRequest => false,
         };
         Verdict {
@@ -91,10 +105,13 @@ impl Evidence<'_> {
             _ if errortype.starts_with("ThrottlingException") => self.throttled(),
             401 | 403 => Scope::Auth,
             503 if self.is_crowded() => Scope::Concurrency,
-            // 408, 409 and 425 are what SDKs retry; 499 and 503 are one to Google's own client. 501 and 505 stay as they are.
-            408 | 409 | 425 | 499 | 500 | 502..=504 | 506.. => Scope::ProviderCapacity,
+            // 408, 409 and 425 are what SDKs retry; 424 is Bedrock's for a model that failed; 499 and 503 are one to Google's own client.
+            // 501 and 505 stay as they are.
+            408 | 409 | 424 | 425 | 499 | 500 | 502..=504 | 506.. => Scope::ProviderCapacity,
             501 | 505 => Scope::BadRequest,
-            _ if self.body.is(&CAPACITY_WORDS) => Scope::ProviderCapacity,
+            _ if self.body.is(&CAPACITY_WORDS) || self.body.says(&CAPACITY_PHRASES) => {
+                Scope::ProviderCapacity
+            }
             _ => Scope::BadRequest,
         }
     }
@@ -126,10 +143,9 @@ impl Evidence<'_> {
             413 => true,
             429 => figures.never_fits() || self.body.says(&["request too large"]),
             400 => {
-                self.body.is(&["context_length_exceeded"])
-                    || self
-                        .body
-                        .says(&["maximum context length", "prompt is too long"])
+                self.body
+                    .is(&["context_length_exceeded", "exceed_context_size_error"])
+                    || self.body.says(&TOO_LONG_PHRASES)
             }
             _ => false,
         }
@@ -211,7 +227,9 @@ impl Evidence<'_> {
                         Some(Scope::OutputTokens)
                     }
                     () if has(&["token", "(tpm)"]) => Some(Scope::Tokens),
-                    () if has(&["request", "api call", "(rpm)"]) => Some(Scope::Requests),
+                    () if has(&["request", "api call", "(rpm)", "limit_rpm", "per-min"]) => {
+                        Some(Scope::Requests)
+                    }
                     () => None,
                 }
             })
@@ -242,8 +260,8 @@ impl Evidence<'_> {
         }
         let google = &self.body.google;
         if scope == Scope::Day && !google.quota.is_empty() {
-            // Google sends a delay of seconds even when a day's quota is used up.
-            return None;
+            // Google sends a delay of seconds even when a day's quota is used up. Days end at midnight Pacific time.
+            return date(self.headers).and_then(until_midnight_pacific);
         }
         // Google cuts the structured delay down to whole seconds, while the sentence has the decimals: the larger is right.
         let in_body = || google.delay.max(words::wait(&self.body.message));
@@ -299,6 +317,14 @@ impl Evidence<'_> {
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default()
     }
+}
+
+/// The time to the next midnight of the time zone in which Google counts days. The rule for its clock changes is that of the United
+/// States since 2007, so that no time zone database is needed.
+fn until_midnight_pacific(now: Timestamp) -> Option<Duration> {
+    let zone = TimeZone::posix("PST8PDT,M3.2.0,M11.1.0").ok()?;
+    let midnight = now.to_zoned(zone).tomorrow().ok()?.start_of_day().ok()?;
+    Some(span_until(midnight.timestamp(), now))
 }
 
 /// Google's `limit: 0`, which is no allocation; not `limit: 0.5`.

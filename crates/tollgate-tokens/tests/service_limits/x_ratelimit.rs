@@ -403,3 +403,13 @@ fn a_huge_epoch_reset_does_not_overflow() {
         (Some(0), Some(Duration::from_secs(60)))
     );
 }
+
+#[test]
+fn an_answer_past_the_limit_is_warned_of() {
+    let told = |value: &str| {
+        let headers = headers(&format!("x-ratelimit-over-limit: {value}"));
+        service_limits(Some(Dialect::OpenAiChat), None, &headers).1
+    };
+    assert_eq!(told("yes"), [Warning::OverLimit]);
+    assert_eq!(told("no"), []);
+}

@@ -1,5 +1,6 @@
 //! Error responses of many providers, and what each must be taken for.
 
+mod providers;
 mod rules;
 mod samples;
 
