@@ -59,9 +59,9 @@ pub(crate) async fn judge<B: Body<Data = Bytes> + Unpin>(
     let delay = retries.delay(verdict.retry_after);
     if verdict.pauses_quota() {
         // Whether or not this call is sent again: others would be refused like it.
-        // A delay that nobody waits for is told to the caller, and would stop calls that need nothing of what is used up.
+        // A day that is used up is told to the caller. A pause until its end would stop calls that need nothing of it.
         let span = delay
-            .filter(|_| verdict.retryable)
+            .filter(|_| verdict.retryable || verdict.scope != Scope::Day)
             .map_or_else(|| trip.exchange.first_delay(), |delay| delay.span());
         trip.pause(unit_of(verdict.scope), span);
     }

@@ -5,13 +5,31 @@ use std::io;
 use std::io::ErrorKind;
 use std::iter::successors;
 
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+
 use crate::trip::Trip;
 
 /// One send of a call, as the inner client is asked for it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Attempt {
     /// 1 for the first.
     pub ordinal: u32,
+    /// The body to send instead of the caller's, where its output cap has been lowered.
+    pub body: Option<Bytes>,
+}
+
+impl Attempt {
+    /// The body to send instead of the caller's, if there is one; a length that the headers name is that of the body then.
+    #[must_use]
+    pub fn replace_body(self, headers: &mut HeaderMap) -> Option<Bytes> {
+        let body = self.body?;
+        if let Some(length) = headers.get_mut(CONTENT_LENGTH) {
+            *length = body.len().into();
+        }
+        Some(body)
+    }
 }
 
 /// Why an attempt has no response.

@@ -1,17 +1,14 @@
-//! `Call`: what is known of a call before it is sent, and the checks that need nothing else.
+//! `Call`: what is known of a call before it is sent; `Target`.
 
 use std::sync::Arc;
 
 use http::uri::Authority;
 use tollgate_gate::{Amounts, Labels, Priority, Tick};
-use tollgate_tokens::{
-    Cost, Descriptor, Dialect, Operation, Price, UnknownPrice, Usage, describe_as,
-};
+use tollgate_tokens::{Cost, Descriptor, Dialect, Price, Usage, describe_as};
 
 use crate::{
-    CallOptions, Exchange, Refused,
+    CallOptions, Exchange,
     charge::{self, Expected},
-    error::Limit,
     profile::Profile,
     span,
 };
@@ -50,12 +47,14 @@ pub(crate) struct Call {
     /// What it was expected to take when it was made.
     pub(crate) expected: Expected,
     /// Whether that is the caller's own word, and so final.
-    fixed: bool,
-    max_output: Option<u64>,
-    output_weight: u32,
+    pub(crate) fixed: bool,
+    pub(crate) max_output: Option<u64>,
+    pub(crate) output_weight: u32,
     pub(crate) span: tracing::Span,
-    context: Option<u64>,
-    per_request: Option<u64>,
+    pub(crate) context: Option<u64>,
+    pub(crate) per_request: Option<u64>,
+    /// What its output cap was lowered to, if it was.
+    pub(crate) lowered_to: Option<u64>,
 }
 
 impl Call {
@@ -122,45 +121,9 @@ impl Call {
             dialect,
             profile,
             expected,
+            lowered_to: None,
             span,
         }
-    }
-
-    /// Refuses what can never succeed, before anything is reserved. The prompt is taken at its least, so that no call is refused
-    /// that the provider might accept.
-    pub(crate) fn preflight(&mut self, unknown_price: &UnknownPrice) -> Result<(), Refused> {
-        let Descriptor {
-            text_bytes,
-            token_ids,
-            output_cap,
-            choices,
-            ..
-        } = *self.descriptor;
-        let input = (text_bytes / MOST_BYTES_PER_TOKEN).saturating_add(token_ids);
-        let output = output_cap.unwrap_or(0);
-        fits(Limit::PerRequest, input, output, self.per_request)?;
-        // Each answer has the context to itself. So has each of several prompts, which add to the number of answers.
-        let choices = u64::from(choices.max(1));
-        match self.descriptor.operation {
-            Operation::Chat => fits(Limit::Context, input, output / choices, self.context)?,
-            Operation::TextCompletion => {
-                fits(
-                    Limit::Context,
-                    input / choices,
-                    output / choices,
-                    self.context,
-                )?;
-            }
-            // How many texts a batch of embeddings has is not known; counting tokens takes no context.
-            Operation::Embeddings | Operation::CountTokens | Operation::Other => {}
-        }
-        if self.profile.needs_price {
-            match unknown_price.resolve(self.price.as_ref()) {
-                Ok(price) => self.price = price.cloned(),
-                Err(_) => return Err(Refused::unknown_price(self.descriptor.model.as_deref())),
-            }
-        }
-        Ok(())
     }
 
     /// What the gate is asked for: by the latest estimate whenever it looks, unless the caller gave one.
@@ -201,15 +164,3 @@ impl Call {
             .or_else(|| self.price.as_ref().map(|price| price.cost(usage)))
     }
 }
-
-fn fits(what: Limit, input: u64, output: u64, limit: Option<u64>) -> Result<(), Refused> {
-    match limit {
-        Some(limit) if input.saturating_add(output) > limit => {
-            Err(Refused::too_long(what, input, output, limit))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Bytes of text that one token holds at the very most over a whole prompt; English has about four.
-const MOST_BYTES_PER_TOKEN: u64 = 10;

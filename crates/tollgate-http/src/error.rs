@@ -65,8 +65,20 @@ impl Refused {
     #[must_use]
     pub const fn is_permanent(&self) -> bool {
         match &self.kind {
-            Kind::Gate(error) => error.is_never_fits(),
+            Kind::Gate(error) => {
+                error.is_never_fits() || (error.is_spent() && error.retry_at().is_none())
+            }
             Kind::TooLong { .. } | Kind::UnknownPrice { .. } => true,
+        }
+    }
+
+    /// Whether a budget is spent. [`Refused::binding`] names it, with what was used and of how much; [`Refused::retry_at`] says when it
+    /// starts again, if it ever does.
+    #[must_use]
+    pub const fn is_spent(&self) -> bool {
+        match &self.kind {
+            Kind::Gate(error) => error.is_spent(),
+            _ => false,
         }
     }
 

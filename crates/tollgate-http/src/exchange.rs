@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body::Body;
 use tollgate_gate::{Check, Event, Gate, Tick};
-use tollgate_tokens::{Catalog, Dialect, Estimator, PolicySpec, UnknownPrice};
+use tollgate_tokens::{Catalog, Dialect, Estimator, PolicySpec};
 use tracing::Instrument as _;
 
 use crate::{
@@ -65,7 +65,11 @@ impl Exchange {
         let mut trip = Trip::new(self.clone(), Call::describe(self, target, body, options));
         let span = trip.call.span.clone();
         async move {
-            if let Err(refused) = trip.call.preflight(self.unknown_price()) {
+            let lower = options
+                .lower_output_cap
+                .unwrap_or(self.settings().lower_output_cap);
+            let lowered = lower.then(|| trip.call.lower(self.gate(), body)).flatten();
+            if let Err(refused) = trip.call.preflight(self.settings()) {
                 return Err(Failure::Refused(trip.refuse(refused)));
             }
             let deadline = options.within.map(|span| self.gate().now().plus(span));
@@ -79,7 +83,8 @@ impl Exchange {
                 ask = ask.keeping(permit.ticket());
                 let ordinal = trip.send(permit);
                 self.shared.budget.earn();
-                let answer = send(Attempt { ordinal }).await;
+                let body = lowered.clone();
+                let answer = send(Attempt { ordinal, body }).await;
                 let answered_at = self.gate().now();
                 let (delay, cause) = match answer {
                     Ok(response) if is_error(response.status()) => {
@@ -211,8 +216,8 @@ impl Exchange {
         &self.shared.estimator
     }
 
-    pub(crate) fn unknown_price(&self) -> &UnknownPrice {
-        &self.shared.settings.unknown_price
+    fn settings(&self) -> &Settings {
+        &self.shared.settings
     }
 
     pub(crate) fn first_delay(&self) -> Duration {

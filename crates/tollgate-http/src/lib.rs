@@ -11,6 +11,8 @@ mod exchange;
 mod answer;
 mod body;
 mod call;
+mod lower;
+mod preflight;
 mod retry;
 mod trip;
 

@@ -25,6 +25,7 @@ pub struct CallOptions {
     pub(crate) provider: Option<Arc<str>>,
     pub(crate) model: Option<Arc<str>>,
     pub(crate) attempts: Option<u32>,
+    pub(crate) lower_output_cap: Option<bool>,
 }
 
 impl CallOptions {
@@ -38,6 +39,12 @@ impl CallOptions {
     #[must_use]
     pub fn tenant(self, tenant: impl Into<Arc<str>>) -> Self {
         self.label("tenant", tenant)
+    }
+
+    /// The session that it belongs to; policies with the window `session` count each apart.
+    #[must_use]
+    pub fn session(self, session: impl Into<Arc<str>>) -> Self {
+        self.label("session", session)
     }
 
     /// Any other label that policies match on or partition by. It reaches telemetry, so it must not be a secret.
@@ -88,6 +95,13 @@ impl CallOptions {
     #[must_use]
     pub const fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = Some(attempts);
+        self
+    }
+
+    /// Whether its output cap may be lowered to what is left. Default: as the exchange is set up.
+    #[must_use]
+    pub const fn lower_output_cap(mut self, lower: bool) -> Self {
+        self.lower_output_cap = Some(lower);
         self
     }
 

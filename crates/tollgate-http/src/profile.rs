@@ -13,6 +13,8 @@ use crate::Target;
 pub(crate) struct Profile {
     pub(crate) name: Arc<str>,
     pub(crate) system: Arc<str>,
+    /// The limits in force.
+    pub(crate) limits: Vec<PolicySpec>,
     /// A budget applies to its calls, so that each needs a price.
     pub(crate) needs_price: bool,
     provider: Option<Provider>,
@@ -23,6 +25,7 @@ impl Profile {
         Self {
             name: provider.name.as_str().into(),
             system: provider.system.as_str().into(),
+            limits: limits.to_vec(),
             needs_price: limits.iter().any(|spec| spec.unit == Unit::Cost),
             provider: Some(provider.clone()),
         }
@@ -33,6 +36,7 @@ impl Profile {
         Self {
             name: "unknown".into(),
             system: "unknown".into(),
+            limits: limits.to_vec(),
             needs_price: limits.iter().any(|spec| spec.unit == Unit::Cost),
             provider: None,
         }

@@ -12,6 +12,7 @@ pub struct Report {
     pub(crate) waited: Duration,
     pub(crate) verdict: Option<Verdict>,
     pub(crate) retry_at: Option<Tick>,
+    pub(crate) output_cap: Option<u64>,
 }
 
 impl Report {
@@ -25,6 +26,13 @@ impl Report {
     #[must_use]
     pub const fn waited(&self) -> Duration {
         self.waited
+    }
+
+    /// What the call's output cap was lowered to, in tokens over all answers, if it was
+    /// ([`Settings::lower_output_cap`](crate::Settings::lower_output_cap)).
+    #[must_use]
+    pub const fn output_cap(&self) -> Option<u64> {
+        self.output_cap
     }
 
     /// What the error response means; `None` for a success.

@@ -16,6 +16,8 @@ pub struct Settings {
     pub(crate) retry_percent: u32,
     pub(crate) provider: Option<String>,
     pub(crate) unknown_price: UnknownPrice,
+    pub(crate) lower_output_cap: bool,
+    pub(crate) warn_at: u32,
 }
 
 impl Default for Settings {
@@ -27,6 +29,8 @@ impl Default for Settings {
             retry_percent: 20,
             provider: None,
             unknown_price: UnknownPrice::Refuse,
+            lower_output_cap: false,
+            warn_at: 90,
         }
     }
 }
@@ -62,6 +66,26 @@ impl Settings {
     /// request of an unknown provider.
     pub fn provider(mut self, name: impl Into<String>) -> Self {
         self.provider = Some(name.into());
+        self
+    }
+
+    /// Lowers a caller's own output cap to what is left of the context window, of the limit per request, and of the quotas that count
+    /// output, instead of refusing the call or letting it wait. Default: no.
+    ///
+    /// The number in the body is replaced and every other byte stays; a field is never added or renamed, so a call without a cap goes as
+    /// it is. Of the quotas, what is left *now* is taken if it is at least half of what the caller allowed, or as much as earlier answers
+    /// of the model let expect; otherwise what they grant at most, and the call waits. The caller is told by
+    /// [`Report::output_cap`](crate::Report::output_cap). Bedrock's bodies are never changed, because they are signed; where your own
+    /// client signs bodies, leave this off.
+    pub const fn lower_output_cap(mut self, lower: bool) -> Self {
+        self.lower_output_cap = lower;
+        self
+    }
+
+    /// Warns, in the call's span, of calls that take at least so many percent of the model's context window or of a quota on tokens; 0
+    /// never does. Default: 90.
+    pub const fn warn_at(mut self, percent: u32) -> Self {
+        self.warn_at = percent;
         self
     }
 

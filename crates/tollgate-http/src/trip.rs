@@ -100,6 +100,7 @@ impl Trip {
             waited: self.waited,
             verdict,
             retry_at,
+            output_cap: self.call.lowered_to,
         }
     }
 

@@ -143,17 +143,20 @@ impl Meter {
     /// The earliest instant from `from` on at which `units` more fit if nothing else is charged; `None` if that takes a
     /// settlement or longer than time lasts. The state must have been advanced, to no later than `from`.
     pub(crate) fn fit(&self, from: Tick, units: u64) -> Option<Tick> {
+        self.fit_beside(from, units, self.held)
+    }
+
+    /// The same beside `held` units in flight.
+    pub(crate) fn fit_beside(&self, from: Tick, units: u64, held: u64) -> Option<Tick> {
         let from = from.max(self.held_back_until());
         if units == 0 {
             return Some(from);
         }
         match &self.state {
-            State::Bucket(rate, bucket) => {
-                bucket.fit(units, self.held, rate).map(|at| at.max(from))
-            }
-            State::Window(frame, window) => window.fit(from, units, self.held, frame),
-            State::Sliding(span, sliding) => sliding.fit(from, units, self.held, span),
-            State::Slots(limit) => (self.held.saturating_add(units) <= *limit).then_some(from),
+            State::Bucket(rate, bucket) => bucket.fit(units, held, rate).map(|at| at.max(from)),
+            State::Window(frame, window) => window.fit(from, units, held, frame),
+            State::Sliding(span, sliding) => sliding.fit(from, units, held, span),
+            State::Slots(limit) => (held.saturating_add(units) <= *limit).then_some(from),
         }
     }
 

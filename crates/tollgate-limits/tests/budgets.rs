@@ -86,6 +86,15 @@ fn a_spent_budget_refuses_and_says_what_was_spent_and_when_it_starts_again() {
 }
 
 #[test]
+fn calls_in_flight_do_not_hide_when_a_spent_budget_starts_again() {
+    let (mut ledger, lane) = ledger([daily(100)]);
+    let _in_flight = granted(&mut ledger, lane, at(1), cost(60));
+    ledger.book(at(1), lane, &cost(90));
+    let wait = spent(&mut ledger, lane, at(2), cost(50));
+    assert_eq!(wait.until, Some(at(24)));
+}
+
+#[test]
 fn calls_in_flight_may_use_less_and_so_are_waited_for() {
     let (mut ledger, lane) = ledger([daily(100)]);
     let call = granted(&mut ledger, lane, at(1), cost(90));

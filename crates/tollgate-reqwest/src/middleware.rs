@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use http::Extensions;
 use reqwest::{Body, Request, Response, ResponseBuilderExt as _};
 use reqwest_middleware::{Error, Middleware, Next, Result};
-use tollgate_http::{CallOptions, Exchange, Failure, SendError, SettleBody, Target};
+use tollgate_http::{Attempt, CallOptions, Exchange, Failure, SendError, SettleBody, Target};
 
 /// Waits for its turn before each call, and settles each call from its response.
 ///
@@ -55,15 +55,18 @@ impl Middleware for TollgateMiddleware {
         let mut first = Some(request);
         let original = &*extensions;
         let seen = Mutex::new(None);
-        let send = |_| {
+        let send = |attempt: Attempt| {
             let request = first
                 .take()
                 .or_else(|| copy.as_ref().and_then(Request::try_clone));
             let (next, mut extensions, seen) = (next.clone(), original.clone(), &seen);
             async move {
-                let Some(request) = request else {
+                let Some(mut request) = request else {
                     unreachable!("a request that cannot be cloned is sent once");
                 };
+                if let Some(body) = attempt.replace_body(request.headers_mut()) {
+                    *request.body_mut() = Some(body.into());
+                }
                 let result = next.run(request, &mut extensions).await;
                 *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(extensions);
                 result.map(unwrap).map_err(judge)

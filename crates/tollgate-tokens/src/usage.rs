@@ -103,6 +103,22 @@ pub enum Warning {
         /// The header's name, in lower case.
         name: Arc<str>,
     },
+    /// The call takes nearly all that a limit allows.
+    NearLimit {
+        /// The limit: a policy's name, or `context window`.
+        limit: Arc<str>,
+        /// Tokens that the call is expected to take, its output cap included where that is what counts.
+        needed: u64,
+        /// The most that the limit allows.
+        of: u64,
+    },
+    /// The caller's output cap was lowered to what is left.
+    CapLowered {
+        /// Tokens that the caller allowed, over all answers.
+        from: u64,
+        /// Tokens that were left to it.
+        to: u64,
+    },
     /// The provider answered, and says that its limit is passed all the same (Fireworks): the next calls may be refused.
     OverLimit,
     /// The catalog does not know the model; its limits and price are those of the stated fallback.
@@ -133,6 +149,12 @@ impl fmt::Display for Warning {
             }
             Self::MalformedCount { field } => write!(f, "the value of `{field}` is not a count of tokens; it was ignored"),
             Self::MalformedHeader { name } => write!(f, "the value of header `{name}` makes no sense; it was ignored"),
+            Self::NearLimit { limit, needed, of } => {
+                write!(f, "the call takes {needed} of the {of} tokens that `{limit}` allows")
+            }
+            Self::CapLowered { from, to } => {
+                write!(f, "the output cap of {from} tokens was lowered to {to}, which is what is left")
+            }
             Self::OverLimit => f.write_str("the provider says that its limit is passed already, though it answered"),
             Self::UnknownModel { model } => write!(f, "model {model:?} is not in the catalog"),
             Self::RpmAboveTpm { requests, tokens } => write!(

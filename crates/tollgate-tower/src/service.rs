@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use tollgate_http::{CallOptions, Exchange, Failure, SendError, SettleBody, Target};
+use tollgate_http::{Attempt, CallOptions, Exchange, Failure, SendError, SettleBody, Target};
 use tower_service::Service;
 
 /// A service that waits for its turn before each call, and settles each call from its response.
@@ -60,9 +60,12 @@ where
                 .get::<CallOptions>()
                 .cloned()
                 .unwrap_or_default();
-            let send = |_| {
-                let mut inner = inner.clone();
-                let request = Request::from_parts(parts.clone(), ReqB::from(body.clone()));
+            let send = |attempt: Attempt| {
+                let (mut inner, mut parts) = (inner.clone(), parts.clone());
+                let body = attempt
+                    .replace_body(&mut parts.headers)
+                    .unwrap_or_else(|| body.clone());
+                let request = Request::from_parts(parts, ReqB::from(body));
                 async move {
                     poll_fn(|cx| inner.poll_ready(cx))
                         .await

@@ -169,7 +169,10 @@ impl Builder {
     }
 
     /// Adds a policy over the calls to all providers, such as a budget.
-    pub fn policy(mut self, spec: PolicySpec) -> Self {
+    ///
+    /// It counts each token once, unless it says otherwise: the weights that a provider gives output are for the provider's limits.
+    pub fn policy(mut self, mut spec: PolicySpec) -> Self {
+        spec.output_weight = spec.output_weight.or(Some(1_000));
         self.policies.push(spec);
         self
     }
@@ -183,6 +186,12 @@ impl Builder {
     /// How calls are retried, and other settings of the exchange.
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
+        self
+    }
+
+    /// Lowers a caller's own output cap to what is left; see [`Settings::lower_output_cap`].
+    pub fn lower_output_cap(mut self, lower: bool) -> Self {
+        self.settings = self.settings.lower_output_cap(lower);
         self
     }
 

@@ -4,6 +4,8 @@
 //! providers = ["meta-llama"]          # whose limits are enforced; default: those with a table below
 //! default_provider = "meta-llama"     # behind hosts that the catalog does not know; default: the first of them
 //! unknown_price = "refuse"            # or "ignore", or { assume = { input = "3", output = "15" } }
+//! lower_output_cap = false            # lower a caller's output cap to what is left, instead of waiting or refusing
+//! warn_at = 90                        # warn of calls that take so many percent of a context window or quota; 0: never
 //!
 //! [tiers]
 //! anthropic = "1"
@@ -46,6 +48,8 @@ struct Config {
     providers: Vec<Spanned<String>>,
     default_provider: Option<Spanned<String>>,
     unknown_price: Option<UnknownPrice>,
+    lower_output_cap: Option<bool>,
+    warn_at: Option<u32>,
     journal: Option<Spanned<std::path::PathBuf>>,
     #[serde(default)]
     tiers: BTreeMap<Spanned<String>, Spanned<String>>,
@@ -103,6 +107,12 @@ pub(crate) fn read(text: &str) -> Result<Builder, ConfigError> {
     let mut settings = config.retry.map(Retry::settings).unwrap_or_default();
     if let Some(policy) = config.unknown_price {
         settings = settings.unknown_price(policy);
+    }
+    if let Some(lower) = config.lower_output_cap {
+        settings = settings.lower_output_cap(lower);
+    }
+    if let Some(percent) = config.warn_at {
+        settings = settings.warn_at(percent);
     }
     builder = builder.settings(settings);
     if let Some(path) = config.journal {

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use tollgate_limits::{Anchor, Booking, Counting, Policy, Quota, Unit};
-use tollgate_tokens::{
-    AnchorName, ChargeName, OutputRule, PolicySpec, ShapeName, SpentRule, WindowSpec,
-};
+use tollgate_limits::{Anchor, Booking, Policy, Quota, Unit};
+use tollgate_tokens::{AnchorName, ChargeName, PolicySpec, ShapeName, SpentRule, WindowSpec};
 
 use crate::ConfigError;
 use crate::calendar::{Every, calendar, forever};
@@ -22,7 +20,7 @@ pub(crate) fn policy(scope: Option<&str>, spec: &PolicySpec) -> Result<Policy, C
         ChargeName::ArrivalKept => Booking::ArrivalKept,
         ChargeName::Completion | ChargeName::Produced => Booking::Completion,
     });
-    policy = policy.counting(counting(scope, spec));
+    policy = policy.counting(spec.counting());
     // A budget of the user is counted here and nowhere else, so nothing can drift apart.
     let exact = || (spec.unit == Unit::Cost && scope.is_none()).then_some(Duration::ZERO);
     if let Some(margin) = spec.margin.or_else(exact) {
@@ -50,20 +48,6 @@ pub(crate) fn policy(scope: Option<&str>, spec: &PolicySpec) -> Result<Policy, C
 
 /// The label by which calls name their session.
 const SESSION: &str = "session";
-
-/// How a policy counts what a call takes. What a provider does to its own limits, such as weighting output, it does not do to the
-/// user's.
-fn counting(scope: Option<&str>, spec: &PolicySpec) -> Counting {
-    let counting = Counting::PLAIN
-        .cache_reads(spec.cache_reads)
-        .failures(spec.failures)
-        .output_cap(spec.output == OutputRule::Cap || spec.charge == ChargeName::ArrivalKept);
-    match (spec.output_weight, scope) {
-        (Some(weight), _) => counting.output_weight(weight),
-        (None, Some(_)) => counting.model_weight(),
-        (None, None) => counting,
-    }
-}
 
 fn quota(name: &str, spec: &PolicySpec) -> Result<Quota, ConfigError> {
     let wrong = |error| ConfigError::policy(name, error);

@@ -125,7 +125,7 @@ fn policy(spec: &PolicySpec) -> Policy {
     policy.booking(match spec.charge {
         ChargeName::Arrival => Booking::Arrival,
         ChargeName::ArrivalKept => Booking::ArrivalKept,
-        ChargeName::Completion => Booking::Completion,
+        ChargeName::Completion | ChargeName::Produced => Booking::Completion,
     })
 }
 

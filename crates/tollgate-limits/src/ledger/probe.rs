@@ -78,7 +78,8 @@ impl Ledger {
             }
             meter.advance(now);
             let units = meter.units(amounts);
-            let until = meter.fit(now, units);
+            // Calls in flight will have ended by the time that it starts again.
+            let until = meter.fit_beside(now, units, 0);
             (until != Some(now) && meter.is_spent(units)).then_some((m, units, until))
         })?;
         Some(Wait {

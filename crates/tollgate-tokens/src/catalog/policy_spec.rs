@@ -5,7 +5,7 @@ mod raw;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tollgate_limits::Unit;
+use tollgate_limits::{Counting, Unit};
 
 use super::charges::ChargeRules;
 use crate::Warning;
@@ -259,6 +259,36 @@ impl PolicySpec {
             }
         }
         self
+    }
+
+    /// How it counts what a call takes.
+    pub fn counting(&self) -> Counting {
+        let cap = self.output == OutputRule::Cap || self.charge == ChargeName::ArrivalKept;
+        let counting = Counting::PLAIN
+            .cache_reads(self.cache_reads)
+            .failures(self.failures)
+            .output_cap(cap);
+        match self.output_weight {
+            Some(weight) => counting.output_weight(weight),
+            None => counting.model_weight(),
+        }
+    }
+
+    /// The most units that it grants at one instant.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        self.burst.unwrap_or(self.limit)
+    }
+
+    /// Whether it applies to calls of a model, as the call writes it.
+    #[must_use]
+    pub fn concerns(&self, model: Option<&str>) -> bool {
+        let named = |model: &str| {
+            self.models
+                .iter()
+                .any(|pattern| patterns_meet(pattern, model))
+        };
+        self.models.is_empty() || model.is_some_and(named)
     }
 
     /// Warns of request limits above a token limit over the same calls: a call costs at least one token, so such a limit never
