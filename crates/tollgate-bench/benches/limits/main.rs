@@ -6,6 +6,7 @@
 mod gate;
 mod ledger;
 mod partitions;
+mod shares;
 mod starvation;
 mod waiting;
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     report.group("gate", gate::run);
     report.group("waiting", waiting::run);
     report.group("starvation", starvation::run);
+    report.group("shares", shares::run);
     report.group("partitions", partitions::run);
     report.finish();
     ExitCode::SUCCESS
