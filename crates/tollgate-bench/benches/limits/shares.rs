@@ -52,7 +52,8 @@ pub(crate) fn run(report: &mut Report) {
 /// Tokens admitted for each tenant in ten windows.
 fn shares() -> [u64; 3] {
     // A small burst: whatever comes back, there is always less of it than is wanted.
-    let quota = Quota::bucket(Unit::TotalTokens, LIMIT, WINDOW).and_then(|quota| quota.burst(BURST));
+    let quota =
+        Quota::bucket(Unit::TotalTokens, LIMIT, WINDOW).and_then(|quota| quota.burst(BURST));
     let policy = Policy::new("tpw", quota.expect("a valid quota"));
     let policy = policy.margin(Duration::ZERO).expect("no margin is valid");
     let mut gate = Gate::builder(Plan::new([policy]).expect("one policy"));
