@@ -1,5 +1,6 @@
 //! `GateBuilder`: the settings of a gate that have defaults.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -117,7 +118,9 @@ impl GateBuilder {
         }
         let ageing = u64::try_from(ageing.as_nanos()).unwrap_or(u64::MAX);
         let queue = Queue::new(ageing.max(SHORTEST_AGEING), store.is_some());
-        let core = Mutex::new(Core::new(Ledger::new(plan), queue, lanes));
+        // Labels may be strangers' words.
+        let ledger = Ledger::with_seed(plan, RandomState::new().hash_one(()));
+        let core = Mutex::new(Core::new(ledger, queue, lanes));
         Arc::new(Inner {
             clock,
             rearm: Notify::new(),

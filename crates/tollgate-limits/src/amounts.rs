@@ -95,6 +95,7 @@ impl fmt::Display for Unit {
 /// paused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Amounts {
+    // By the number of the unit; concurrency has none here.
     by_unit: [u64; 5],
     // The part of the input that was read from the provider's cache.
     pub(crate) cache_read: u64,
@@ -167,27 +168,23 @@ impl Amounts {
     /// The same amounts with `unit` set to `amount`. Setting [`Unit::Concurrency`] changes nothing: it is always one.
     #[must_use]
     pub const fn with(mut self, unit: Unit, amount: u64) -> Self {
-        match unit {
-            Unit::Requests => self.by_unit[0] = amount,
-            Unit::InputTokens => self.by_unit[1] = amount,
-            Unit::OutputTokens => self.by_unit[2] = amount,
-            Unit::TotalTokens => self.by_unit[3] = amount,
-            Unit::Cost => self.by_unit[4] = amount,
-            Unit::Concurrency => {}
+        let i = unit as usize;
+        if i < self.by_unit.len() {
+            self.by_unit[i] = amount;
         }
         self
     }
 
     /// The amount of `unit`.
     #[must_use]
+    #[inline]
     pub const fn get(&self, unit: Unit) -> u64 {
-        match unit {
-            Unit::Requests => self.by_unit[0],
-            Unit::InputTokens => self.by_unit[1],
-            Unit::OutputTokens => self.by_unit[2],
-            Unit::TotalTokens => self.by_unit[3],
-            Unit::Cost => self.by_unit[4],
-            Unit::Concurrency => 1,
+        // Concurrency comes last.
+        let i = unit as usize;
+        if i < self.by_unit.len() {
+            self.by_unit[i]
+        } else {
+            1
         }
     }
 

@@ -4,14 +4,15 @@
 //! ([`Tick`]), so the same script of calls gives the same answers, under test as in production.
 //!
 //! A [`Plan`] is a set of [`Policy`]s, each a named [`Quota`] with the calls it applies to. A [`Ledger`] keeps the count of every
-//! policy, in every partition, and every open [`Reservation`]. It has four kinds of methods:
+//! policy, in every partition, and every open [`Reservation`]. It has five kinds of methods:
 //!
 //! | kind | methods | what they do |
 //! | --- | --- | --- |
-//! | resolve | [`Ledger::lane`] | find the policies of a call by its [`Labels`], once |
+//! | resolve | [`Ledger::lane`], [`Ledger::pin`], [`Ledger::unpin`] | find the policies of a call by its [`Labels`], and keep them while it waits |
 //! | spend | [`Ledger::reserve`], [`Ledger::settle`], [`Ledger::release`], [`Ledger::book`] | charge every policy or none; replace the estimate by the usage; charge what an earlier run used |
 //! | hear | [`Ledger::adopt`], [`Ledger::pause`] | take over what the provider says; it only ever tightens |
-//! | look | [`Ledger::check`], [`Ledger::snapshot`], [`Ledger::open_reservations`] | change nothing |
+//! | change | [`Ledger::change`] | work by another plan; what was used carries over |
+//! | look | [`Ledger::check`], [`Ledger::forecast`], [`Ledger::snapshot`], [`Ledger::open_reservations`] | change nothing |
 //!
 //! ```
 //! use core::time::Duration;
@@ -42,23 +43,42 @@
 extern crate alloc;
 
 mod amounts;
+mod books;
 mod bucket;
+mod change;
 mod counting;
 mod decision;
+mod forecast;
+mod hash;
+mod index;
+mod invariants;
+mod labels;
+mod lanes;
 mod layers;
 mod ledger;
+mod mark;
 mod meter;
+mod news;
 mod open;
 mod policy;
 mod quota;
+mod rare;
+mod resolve;
 mod sliding;
+mod status;
+mod terms;
 mod tick;
 mod window;
 
 pub use amounts::{Amounts, Number, Unit};
+pub use change::ChangeError;
 pub use counting::Counting;
 pub use decision::{Binding, Decision, Reservation, Settlement, Wait};
-pub use ledger::{Check, Lane, Ledger, News, Room, Status};
-pub use policy::{Booking, Labels, Plan, Policy};
+pub use labels::Labels;
+pub use lanes::Lane;
+pub use ledger::{Check, Ledger, Room};
+pub use news::News;
+pub use policy::{Booking, Plan, Policy};
 pub use quota::{Anchor, Calendar, Quota, QuotaError, Shape};
+pub use status::Status;
 pub use tick::Tick;

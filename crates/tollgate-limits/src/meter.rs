@@ -1,49 +1,45 @@
 //! `Meter`: one policy's count in one partition, whatever its shape, with pauses and news from the provider.
 
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+mod carry;
+mod look;
+
+use alloc::boxed::Box;
 
 use crate::{
-    Amounts, Booking, Counting, Policy, Shape, Tick, Unit,
-    bucket::{Bucket, Rate},
-    decision::Binding,
-    sliding::{Sliding, Span},
-    window::{Frame, Window},
+    Tick,
+    bucket::Bucket,
+    mark::Mark,
+    rare::{RareId, Rares},
+    sliding::Sliding,
+    terms::{Booked, Form, Terms},
+    window::Window,
 };
 
+/// One line of the processor's cache, because a million of them are touched at random.
 #[derive(Clone, Debug)]
 pub(crate) struct Meter {
-    pub(crate) policy: u32,
-    pub(crate) partition: Vec<Arc<str>>,
-    pub(crate) unit: Unit,
-    booking: Booking,
-    counting: Counting,
-    pub(crate) refuses: bool,
     state: State,
     // Units of open reservations that are booked on completion; calls in flight for slots.
     held: u64,
-    paused_until: Tick,
-    // After a pause, grants are spaced at the quota's rate until then, so that no herd returns at one instant.
-    paced_until: Tick,
-    next_paced: Tick,
-    // Running totals that date the provider's news: see `mark`.
-    charged: u128,
-    foreign: u128,
-    news_sent: Tick,
+    // All units ever charged, whoever used them, modulo 2^64: the difference to a `Mark` is what was learned since.
+    learned: u64,
+    pub(crate) rare: RareId,
+    /// Which terms hold: those of its policy by the policy's index, or its own behind them.
+    pub(crate) terms: u32,
+    /// The lane whose labels name the partition, the lanes that lead here, and the table of partitions.
+    pub(crate) owner: u32,
+    pub(crate) lanes: u32,
+    pub(crate) next: u32,
+    pub(crate) hash: u32,
 }
 
 #[derive(Clone, Debug)]
 enum State {
-    Bucket(Rate, Bucket),
-    Window(Frame, Window),
-    Sliding(Span, Sliding),
-    Slots(u64),
+    Bucket(Bucket),
+    Window(Box<Window>),
+    Sliding(Box<Sliding>),
+    Slots,
 }
-
-/// A meter's books as a call left them when it was reserved, as one number: `used - charged - foreign`. Adding today's running
-/// totals gives the use at the reservation plus everything learned since, without keeping a history.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mark(i128);
 
 /// An open reservation, as a meter sees it.
 #[derive(Clone, Copy, Debug)]
@@ -54,186 +50,154 @@ pub(crate) struct Opened {
 }
 
 impl Meter {
-    pub(crate) fn new(policy: &Policy, index: u32, partition: Vec<Arc<str>>) -> Self {
-        let quota = policy.quota();
-        let (limit, window, margin) = (quota.limit(), quota.window_nanos(), policy.margin);
-        let state = match quota.shape() {
-            Shape::Bucket { burst } => {
-                let rate = Rate {
-                    limit,
-                    burst: *burst,
-                    window,
-                    margin,
-                };
-                State::Bucket(rate, Bucket::idle(&rate))
-            }
-            Shape::Window(anchor) => State::Window(
-                Frame {
-                    limit,
-                    window,
-                    margin,
-                    anchor: anchor.clone(),
-                },
-                Window::default(),
-            ),
-            Shape::Sliding => State::Sliding(
-                Span {
-                    limit,
-                    window,
-                    margin,
-                },
-                Sliding::default(),
-            ),
-            Shape::Slots => State::Slots(limit),
-        };
+    pub(crate) const NOBODY: u32 = u32::MAX;
+
+    pub(crate) fn new(terms: &Terms, index: u32) -> Self {
         Self {
-            policy: index,
-            partition,
-            unit: quota.unit(),
-            booking: policy.booking,
-            counting: policy.counting,
-            refuses: policy.refuses,
-            state,
+            state: State::fresh(terms),
             held: 0,
-            paused_until: Tick::ZERO,
-            paced_until: Tick::ZERO,
-            next_paced: Tick::ZERO,
-            charged: 0,
-            foreign: 0,
-            news_sent: Tick::ZERO,
+            learned: 0,
+            rare: RareId::NONE,
+            terms: index,
+            owner: Self::NOBODY,
+            lanes: 0,
+            next: Self::NOBODY,
+            hash: 0,
         }
     }
 
-    /// The units that a call takes here.
-    pub(crate) const fn units(&self, amounts: &Amounts) -> u64 {
-        self.counting.units(self.unit, amounts)
-    }
-
-    /// Whether it refuses a call of so many units because they are spent: no settlement of a call in flight can make room.
-    pub(crate) fn is_spent(&self, units: u64) -> bool {
-        self.refuses && units > 0 && self.used().saturating_add(units) > self.capacity()
-    }
-
-    /// The most that one call can ever take.
-    pub(crate) const fn capacity(&self) -> u64 {
-        match &self.state {
-            State::Bucket(rate, _) => rate.burst,
-            _ => self.limit(),
+    /// An empty place in the list, linked to the next one.
+    pub(crate) const fn vacant(next: u32) -> Self {
+        Self {
+            state: State::Slots,
+            held: 0,
+            learned: 0,
+            rare: RareId::NONE,
+            terms: 0,
+            owner: Self::NOBODY,
+            lanes: 0,
+            next,
+            hash: 0,
         }
     }
 
-    pub(crate) const fn limit(&self) -> u64 {
-        match &self.state {
-            State::Bucket(rate, _) => rate.limit,
-            State::Window(frame, _) => frame.limit,
-            State::Sliding(span, _) => span.limit,
-            State::Slots(limit) => *limit,
-        }
-    }
-
-    pub(crate) const fn window_nanos(&self) -> u64 {
-        match &self.state {
-            State::Bucket(rate, _) => rate.window,
-            State::Window(frame, _) => frame.window,
-            State::Sliding(span, _) => span.window,
-            State::Slots(_) => 0,
-        }
-    }
-
-    /// The earliest instant from `from` on at which `units` more fit if nothing else is charged; `None` if that takes a
-    /// settlement or longer than time lasts. The state must have been advanced, to no later than `from`.
-    pub(crate) fn fit(&self, from: Tick, units: u64) -> Option<Tick> {
-        self.fit_beside(from, units, self.held)
-    }
-
-    /// The same beside `held` units in flight.
-    pub(crate) fn fit_beside(&self, from: Tick, units: u64, held: u64) -> Option<Tick> {
-        let from = from.max(self.held_back_until());
-        if units == 0 {
-            return Some(from);
-        }
-        match &self.state {
-            State::Bucket(rate, bucket) => bucket.fit(units, held, rate).map(|at| at.max(from)),
-            State::Window(frame, window) => window.fit(from, units, held, frame),
-            State::Sliding(span, sliding) => sliding.fit(from, units, held, span),
-            State::Slots(limit) => (held.saturating_add(units) <= *limit).then_some(from),
-        }
-    }
-
-    /// Charges a reservation that fits.
-    pub(crate) fn reserve(&mut self, now: Tick, seq: u64, units: u64) {
-        if self.held_while_open() {
+    /// Charges a reservation that fits, and notes the books as it left them.
+    #[inline]
+    pub(crate) fn reserve(
+        &mut self,
+        now: Tick,
+        seq: u64,
+        units: u64,
+        terms: &Terms,
+        rares: &mut Rares,
+    ) -> Mark {
+        let mark = if terms.manner.booked == Booked::Held {
             self.held += units;
+            None
         } else {
-            self.charge(now, units, Some(seq));
+            self.charge(now, units, Some(seq), terms, rares)
+        };
+        if !self.rare.is_none() {
+            self.pace(now, units, terms, rares);
         }
-        if now < self.paced_until {
+        let counted = mark.unwrap_or_else(|| self.counted(now, terms));
+        Mark::new(counted, self.held.wrapping_sub(self.learned))
+    }
+
+    /// Spaces the next grant after a pause.
+    #[inline(never)]
+    fn pace(&self, now: Tick, units: u64, terms: &Terms, rares: &mut Rares) {
+        if let Some(rare) = rares.get_mut(self.rare)
+            && now < rare.paced_until
+        {
             // Rounded up, against the caller.
-            let gap = (u128::from(units) * u128::from(self.window_nanos()))
-                .div_ceil(u128::from(self.limit()));
-            self.next_paced = now.plus_nanos(u64::try_from(gap).unwrap_or(u64::MAX));
+            let gap = (u128::from(units) * u128::from(terms.window_nanos()))
+                .div_ceil(u128::from(terms.limit()));
+            rare.next_paced = now.plus_nanos(u64::try_from(gap).unwrap_or(u64::MAX));
         }
     }
 
-    /// Replaces a reservation's units by what was used.
-    pub(crate) fn settle(&mut self, now: Tick, opened: Opened, used: u64) {
-        self.advance(now);
-        if self.held_while_open() {
-            self.held -= opened.units;
-            if !matches!(self.state, State::Slots(_)) {
-                self.charge(now, used, None);
+    /// Replaces a reservation's units, which were `booked` so, by what was used.
+    #[inline]
+    pub(crate) fn settle(
+        &mut self,
+        now: Tick,
+        opened: Opened,
+        used: u64,
+        booked: Booked,
+        terms: &Terms,
+        rares: &mut Rares,
+    ) {
+        match booked {
+            Booked::Held => {
+                self.held -= opened.units;
+                if !matches!(self.state, State::Slots) {
+                    self.charge(now, used, None, terms, rares);
+                }
+                return;
             }
-            return;
+            Booked::Refunded => {
+                let refund = opened.units.saturating_sub(used);
+                self.close(now, opened, refund, terms, rares);
+            }
+            Booked::Kept => self.close(now, opened, 0, terms, rares),
+            Booked::Lump => {}
         }
-        let refund = match self.booking {
-            Booking::ArrivalKept => 0,
-            _ => opened.units.saturating_sub(used),
-        };
-        self.close(opened, refund);
-        self.charge(now, used.saturating_sub(opened.units), None);
+        if used > opened.units {
+            self.charge(now, used - opened.units, None, terms, rares);
+        }
     }
 
     /// Ends a reservation that was never sent: as if it had not been made, as far as its charge has not aged out.
-    pub(crate) fn release(&mut self, now: Tick, opened: Opened) {
-        self.advance(now);
-        if self.held_while_open() {
-            self.held -= opened.units;
-        } else {
-            self.close(opened, opened.units);
+    #[inline]
+    pub(crate) fn release(
+        &mut self,
+        now: Tick,
+        opened: Opened,
+        booked: Booked,
+        terms: &Terms,
+        rares: &mut Rares,
+    ) {
+        match booked {
+            Booked::Held => self.held -= opened.units,
+            Booked::Refunded | Booked::Kept => {
+                self.close(now, opened, opened.units, terms, rares);
+            }
+            Booked::Lump => {}
         }
     }
 
     /// Charges what was used `at`, up to `now`, by calls that were not reserved here.
-    pub(crate) fn book_past(&mut self, at: Tick, now: Tick, units: u64) {
-        self.advance(now);
-        let is_over = match &self.state {
-            State::Window(frame, window) => window.starts_after(at, now, frame),
-            State::Sliding(span, _) => span.free_at(at).is_some_and(|free| free <= now),
-            State::Bucket(..) => false,
-            State::Slots(_) => true,
+    pub(crate) fn book_past(
+        &mut self,
+        at: Tick,
+        now: Tick,
+        units: u64,
+        terms: &Terms,
+        rares: &mut Rares,
+    ) {
+        self.advance(now, terms);
+        let is_over = match (&self.state, &terms.form) {
+            (State::Window(window), Form::Window(frame)) => window.starts_after(at, now, frame),
+            (State::Sliding(_), Form::Sliding(span)) => {
+                span.free_at(at).is_some_and(|free| free <= now)
+            }
+            (State::Slots, _) => true,
+            _ => false,
         };
         if !is_over {
-            self.charge(now, units, None);
+            self.charge(now, units, None, terms, rares);
         }
     }
 
     /// Blocks grants until `until`; an earlier pause is never shortened. Afterwards grants are paced for one window.
-    pub(crate) fn pause(&mut self, until: Tick) {
-        if matches!(self.state, State::Slots(_)) || until <= self.paused_until {
+    pub(crate) fn pause(&mut self, until: Tick, terms: &Terms, rares: &mut Rares) {
+        if matches!(self.state, State::Slots) || until <= self.pause_end(rares) {
             return;
         }
-        self.paused_until = until;
-        self.paced_until = until.plus_nanos(self.window_nanos());
-    }
-
-    /// The books as they stand, to be compared with the provider's later.
-    pub(crate) fn mark(&self) -> Mark {
-        Mark(i128::from(self.used()) + i128::from(self.held) - self.learned())
-    }
-
-    /// Everything charged so far, whoever used it.
-    fn learned(&self) -> i128 {
-        i128::try_from(self.charged + self.foreign).unwrap_or(i128::MAX)
+        let rare = rares.get_or_take(&mut self.rare);
+        rare.paused_until = until;
+        rare.paced_until = until.plus_nanos(terms.window_nanos());
     }
 
     /// Books what the provider counts and we do not: use by others. Returns the units booked.
@@ -241,132 +205,146 @@ impl Meter {
     /// `mark` is the books at the reservation of the call whose response brought the news, and `sent` its time: news from a call
     /// sent earlier than the latest heard is stale. What we have charged since that reservation may or may not be in the
     /// provider's count, so only what exceeds both is foreign; one response never lowers the level.
-    pub(crate) fn adopt(&mut self, now: Tick, sent: Tick, mark: Mark, provider_used: u64) -> u64 {
-        if matches!(self.state, State::Slots(_)) || sent < self.news_sent {
+    pub(crate) fn adopt(
+        &mut self,
+        now: Tick,
+        sent: Tick,
+        mark: Mark,
+        provider_used: u64,
+        terms: &Terms,
+        rares: &mut Rares,
+    ) -> u64 {
+        if matches!(self.state, State::Slots)
+            || rares
+                .get(self.rare)
+                .is_some_and(|rare| sent < rare.news_sent)
+        {
             return 0;
         }
-        self.news_sent = sent;
-        self.advance(now);
-        let ours = mark.0 + self.learned();
-        let foreign = u64::try_from(i128::from(provider_used) - ours).unwrap_or(0);
+        if sent > Tick::ZERO {
+            rares.get_or_take(&mut self.rare).news_sent = sent;
+        }
+        let since = mark.rest.wrapping_add(self.learned);
+        let ours = mark.used(terms).saturating_add(since);
+        let foreign = provider_used.saturating_sub(ours);
         if foreign > 0 {
-            self.book(now, foreign, None);
-            self.foreign += u128::from(foreign);
+            self.charge(now, foreign, None, terms, rares);
         }
         foreign
     }
 
-    /// Takes over a lower limit that the provider reports. A higher one is ignored: raising is the user's decision.
-    pub(crate) fn lower_limit(&mut self, reported: u64) -> bool {
-        if reported == 0 || reported >= self.limit() {
-            return false;
-        }
-        match &mut self.state {
-            State::Bucket(rate, _) => {
-                rate.limit = reported;
-                rate.burst = rate.burst.min(reported);
-            }
-            State::Window(frame, _) => frame.limit = reported,
-            State::Sliding(span, _) => span.limit = reported,
-            State::Slots(_) => return false,
-        }
-        true
-    }
-
-    /// Explains why `units` do not fit now.
-    pub(crate) fn binding(&self, now: Tick, units: u64, name: &Arc<str>) -> Binding {
-        Binding {
-            policy: name.clone(),
-            unit: self.unit,
-            needed: units,
-            used: self.used(),
-            remaining: self.room(now),
-            capacity: self.capacity(),
-            paused_until: Some(self.held_back_until()).filter(|&until| until > now),
+    /// Forgets what is over by `now`.
+    pub(crate) fn advance(&mut self, now: Tick, terms: &Terms) {
+        match (&mut self.state, &terms.form) {
+            (State::Window(window), Form::Window(frame)) => window.advance(now, frame),
+            (State::Sliding(sliding), Form::Sliding(span)) => sliding.advance(now, span),
+            _ => {}
         }
     }
 
-    /// Units that could be granted now if no 429 held them back.
-    fn room(&self, now: Tick) -> u64 {
-        match &self.state {
-            State::Bucket(rate, bucket) => bucket.room(self.held, rate),
-            State::Window(frame, window) => window.room(now, self.held, frame),
-            State::Sliding(span, sliding) => sliding.room(self.held, span),
-            State::Slots(limit) => limit.saturating_sub(self.held),
+    /// Charges units; in a bucket it returns the new level.
+    #[inline]
+    fn charge(
+        &mut self,
+        now: Tick,
+        units: u64,
+        seq: Option<u64>,
+        terms: &Terms,
+        rares: &mut Rares,
+    ) -> Option<i128> {
+        if units == 0 {
+            return None;
         }
-    }
-
-    /// When the pause and the pacing after it next let a call through.
-    fn held_back_until(&self) -> Tick {
-        self.paused_until.max(self.next_paced.min(self.paced_until))
-    }
-
-    /// Units counted now, without those held in flight; above the limit when in debt.
-    pub(crate) fn used(&self) -> u64 {
-        match &self.state {
-            State::Bucket(rate, bucket) => bucket.used(rate),
-            State::Window(_, window) => window.used(),
-            State::Sliding(_, sliding) => sliding.used(),
-            State::Slots(_) => 0,
+        self.learned = self.learned.wrapping_add(units);
+        if let (State::Bucket(bucket), Form::Bucket(rate)) = (&mut self.state, &terms.form) {
+            let units = if seq.is_none() && bucket.overflows(now, units, rate) {
+                // As below.
+                units.min(u64::MAX - rate.used(bucket.level(now, rate)))
+            } else {
+                units
+            };
+            return Some(bucket.charge(now, units, seq, rate, (&mut self.rare, rares)));
         }
+        self.charge_windowed(now, units, seq.is_some(), terms);
+        None
     }
 
-    pub(crate) const fn held(&self) -> u64 {
-        self.held
-    }
-
-    pub(crate) fn paused_until(&self, now: Tick) -> Option<Tick> {
-        (self.paused_until > now).then_some(self.paused_until)
-    }
-
-    pub(crate) fn advance(&mut self, now: Tick) {
-        match &mut self.state {
-            State::Bucket(rate, bucket) => bucket.advance(now, rate),
-            State::Window(frame, window) => window.advance(now, frame),
-            State::Sliding(span, sliding) => sliding.advance(now, span),
-            State::Slots(_) => {}
-        }
-    }
-
-    pub(crate) fn check_invariants(&self) {
-        match &self.state {
-            State::Bucket(_, bucket) => bucket.check_invariants(),
-            State::Window(_, window) => window.check_invariants(),
-            State::Sliding(_, sliding) => sliding.check_invariants(),
-            State::Slots(_) => {}
-        }
-    }
-
-    const fn held_while_open(&self) -> bool {
-        matches!(self.booking, Booking::Completion) || matches!(self.state, State::Slots(_))
-    }
-
-    fn charge(&mut self, now: Tick, units: u64, seq: Option<u64>) {
-        self.charged += u128::from(units);
-        if units > 0 || seq.is_some() {
-            self.book(now, units, seq);
-        }
-    }
-
-    fn book(&mut self, now: Tick, units: u64, seq: Option<u64>) {
+    #[inline(never)]
+    fn charge_windowed(&mut self, now: Tick, units: u64, reserved: bool, terms: &Terms) {
         // An absurd usage must not overflow the books. Reservations are never cut: they fit.
-        let units = units.min(u64::MAX - self.used());
-        match &mut self.state {
-            State::Bucket(rate, bucket) => bucket.charge(units, seq, rate),
-            State::Window(frame, window) => window.charge(now, units, seq.is_some(), frame),
-            State::Sliding(span, sliding) => sliding.charge(now, units, span),
-            State::Slots(_) => {}
+        let capped = |used: u64| units.min(u64::MAX - used);
+        match (&mut self.state, &terms.form) {
+            (State::Window(window), Form::Window(frame)) => {
+                window.advance(now, frame);
+                window.charge(now, capped(window.used()), reserved, frame);
+            }
+            (State::Sliding(sliding), Form::Sliding(span)) => {
+                sliding.advance(now, span);
+                sliding.charge(now, capped(sliding.used()), span);
+            }
+            _ => {}
         }
     }
 
-    fn close(&mut self, opened: Opened, refund: u64) {
-        match &mut self.state {
-            State::Bucket(rate, bucket) => bucket.settle(opened.seq, refund, rate),
-            State::Window(frame, window) => {
+    #[inline]
+    fn close(&mut self, now: Tick, opened: Opened, refund: u64, terms: &Terms, rares: &mut Rares) {
+        if opened.units == 0 {
+            return;
+        }
+        if let (State::Bucket(bucket), Form::Bucket(rate)) = (&mut self.state, &terms.form) {
+            if bucket.settle(now, opened.seq, refund, rate, (self.rare, rares)) {
+                self.tidy(now, rares);
+            }
+            return;
+        }
+        self.close_windowed(now, opened, refund, terms);
+    }
+
+    #[inline(never)]
+    fn close_windowed(&mut self, now: Tick, opened: Opened, refund: u64, terms: &Terms) {
+        match (&mut self.state, &terms.form) {
+            (State::Window(window), Form::Window(frame)) => {
+                window.advance(now, frame);
                 window.settle(opened.at, opened.units, refund, frame);
             }
-            State::Sliding(_, sliding) => sliding.refund(opened.at, refund),
-            State::Slots(_) => {}
+            (State::Sliding(sliding), Form::Sliding(span)) => {
+                sliding.advance(now, span);
+                sliding.refund(opened.at, refund);
+            }
+            _ => {}
         }
+    }
+
+    /// Gives back the rare part if it has become needless.
+    fn tidy(&mut self, now: Tick, rares: &mut Rares) {
+        if let Some(rare) = rares.get(self.rare)
+            && rare.is_past(now)
+            && rare.news_sent == Tick::ZERO
+        {
+            rares.give_back(&mut self.rare);
+        }
+    }
+}
+
+const MISMATCH: &str = "a meter has the shape of its terms";
+
+impl State {
+    fn fresh(terms: &Terms) -> Self {
+        match &terms.form {
+            Form::Bucket(rate) => Self::Bucket(Bucket::idle(rate)),
+            Form::Window(_) => Self::Window(Box::default()),
+            Form::Sliding(_) => Self::Sliding(Box::default()),
+            Form::Slots(_) => Self::Slots,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_meter_takes_one_line_of_the_cache() {
+        assert_eq!(size_of::<Meter>(), 64);
     }
 }

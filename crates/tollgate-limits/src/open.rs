@@ -2,86 +2,133 @@
 
 use alloc::vec::Vec;
 
-use crate::{
-    Amounts, Reservation, Tick,
-    ledger::Lane,
-    meter::{Mark, Meter, Opened},
-};
+use crate::{Amounts, Reservation, Tick, lanes::Meters, mark::Mark};
 
-/// Slots and their mark vectors are used again, so that a steady state allocates nothing.
+/// Slots are used again, so that a steady state allocates nothing.
 #[derive(Debug, Default)]
 pub(crate) struct OpenReservations {
-    entries: Vec<Open>,
-    // Parallel to `entries`; one mark per meter of the lane, in its order.
-    marks: Vec<Vec<Mark>>,
+    slots: Vec<Slot>,
     free: Vec<u32>,
+}
+
+/// An open reservation, or one that is over.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    open: Open,
+    // One per meter of the lane, in its order; all of them in `many` if they are too many.
+    few: [Mark; Meters::FEW],
+    many: Vec<Mark>,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Open {
     pub(crate) seq: u64,
     pub(crate) at: Tick,
-    pub(crate) lane: Lane,
+    /// The place of its lane.
+    pub(crate) lane: u32,
     pub(crate) amounts: Amounts,
-}
-
-impl Open {
-    pub(crate) fn as_counted_in(&self, meter: &Meter) -> Opened {
-        Opened {
-            seq: self.seq,
-            at: self.at,
-            units: meter.units(&self.amounts),
-        }
-    }
 }
 
 impl OpenReservations {
     pub(crate) const fn new() -> Self {
         Self {
-            entries: Vec::new(),
-            marks: Vec::new(),
+            slots: Vec::new(),
             free: Vec::new(),
         }
     }
 
-    /// Opens a reservation; the marks are for the caller to fill.
-    pub(crate) fn open(&mut self, open: Open) -> (Reservation, &mut Vec<Mark>) {
+    /// Opens a reservation; the marks, one per meter, are for the caller to fill.
+    pub(crate) fn open(&mut self, open: Open, meters: usize) -> (Reservation, &mut [Mark]) {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(open);
-            self.marks.push(Vec::new());
-            u32::try_from(self.entries.len() - 1)
-                .expect("fewer than 2^32 reservations fit in memory")
+            self.slots.push(Slot {
+                open,
+                few: [Mark::default(); Meters::FEW],
+                many: Vec::new(),
+            });
+            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 reservations fit in memory")
         });
-        let i = slot as usize;
-        self.entries[i] = open;
-        self.marks[i].clear();
-        (
-            Reservation {
-                slot,
-                seq: open.seq,
-            },
-            &mut self.marks[i],
-        )
+        let Slot {
+            open: place,
+            few,
+            many,
+        } = &mut self.slots[slot as usize];
+        *place = open;
+        let marks = match few.get_mut(..meters) {
+            Some(few) => few,
+            None => {
+                many.resize(meters, Mark::default());
+                many
+            }
+        };
+        let seq = open.seq;
+        (Reservation { slot, seq }, marks)
     }
 
-    pub(crate) fn get(&self, reservation: &Reservation) -> (Open, &[Mark]) {
-        let i = reservation.slot as usize;
-        let open = self.entries[i];
-        assert_eq!(
-            open.seq, reservation.seq,
-            "a reservation is used with the ledger that made it"
-        );
-        (open, &self.marks[i])
+    pub(crate) fn get(&self, reservation: &Reservation) -> &Open {
+        let Slot { open, .. } = &self.slots[reservation.slot as usize];
+        assert!(open.seq == reservation.seq, "{FOREIGN}");
+        open
+    }
+
+    /// The mark at the meter in this position of a lane of so many meters.
+    pub(crate) fn mark(&self, reservation: &Reservation, position: usize, meters: usize) -> Mark {
+        let Slot { few, many, .. } = &self.slots[reservation.slot as usize];
+        if meters <= Meters::FEW {
+            few[position]
+        } else {
+            many[position]
+        }
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "a reservation ends here")]
     pub(crate) fn close(&mut self, reservation: Reservation) -> Open {
-        let (open, _) = self.get(&reservation);
+        let Slot { open, .. } = &mut self.slots[reservation.slot as usize];
+        assert!(open.seq == reservation.seq, "{FOREIGN}");
+        let closed = *open;
+        open.seq = CLOSED;
         self.free.push(reservation.slot);
-        open
+        closed
     }
 
     pub(crate) const fn len(&self) -> usize {
-        self.entries.len() - self.free.len()
+        self.slots.len() - self.free.len()
+    }
+
+    /// All that are open.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
+        self.slots.iter_mut().filter(|slot| slot.open.seq != CLOSED)
     }
 }
+
+impl Slot {
+    pub(crate) const fn lane(&self) -> u32 {
+        self.open.lane
+    }
+
+    pub(crate) const fn set_lane(&mut self, lane: u32) {
+        self.open.lane = lane;
+    }
+
+    /// Changes the marks at the meters of its lane, or removes them.
+    pub(crate) fn change_marks(
+        &mut self,
+        meters: &[u32],
+        change: impl Fn(u32, Mark) -> Option<Mark>,
+    ) {
+        let marks = self.few.get(..meters.len()).unwrap_or(&self.many);
+        let changed = meters
+            .iter()
+            .zip(marks)
+            .filter_map(|(m, mark)| change(*m, *mark));
+        let changed: Vec<Mark> = changed.collect();
+        match self.few.get_mut(..changed.len()) {
+            Some(few) => few.copy_from_slice(&changed),
+            None => self.many = changed,
+        }
+    }
+}
+
+const FOREIGN: &str = "a reservation is used with the ledger that made it";
+
+/// No reservation gets as far.
+const CLOSED: u64 = u64::MAX;

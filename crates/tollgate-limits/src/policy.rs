@@ -3,7 +3,7 @@
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::time::Duration;
 
-use crate::{Counting, Quota, QuotaError, Shape, tick::nanos};
+use crate::{Counting, Labels, Quota, QuotaError, Shape, tick::nanos};
 
 /// When the provider books a call against the quota, and whether it gives back what was not used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -160,14 +160,6 @@ impl Policy {
                 .is_some_and(|value| m.patterns.iter().any(|p| pattern_matches(p, value)))
         })
     }
-
-    /// The values of the partition labels, which name the share of the quota that a call uses.
-    pub(crate) fn partition_of(&self, labels: &Labels) -> Vec<Arc<str>> {
-        self.partition
-            .iter()
-            .map(|label| labels.get_shared(label).unwrap_or_else(|| Arc::from("")))
-            .collect()
-    }
 }
 
 fn pattern_matches(pattern: &str, value: &str) -> bool {
@@ -187,53 +179,6 @@ fn widest_margin(quota: &Quota) -> u64 {
                 u128::from(*burst) * u128::from(quota.window_nanos()) / u128::from(quota.limit());
             u64::try_from(refill).unwrap_or(u64::MAX)
         }
-    }
-}
-
-/// What a call is, in the words that policies match on and partition by: `model`, `tenant`, `key`, `operation`, or any other.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Labels {
-    // Sorted by label; a handful at most, so a scan beats a map.
-    pairs: Vec<(Arc<str>, Arc<str>)>,
-}
-
-impl Labels {
-    /// No labels: only policies without conditions apply.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { pairs: Vec::new() }
-    }
-
-    /// The same labels with `label` set to `value`.
-    #[must_use]
-    pub fn with(mut self, label: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
-        let (label, value) = (label.into(), value.into());
-        match self.pairs.binary_search_by(|(l, _)| l.cmp(&label)) {
-            Ok(i) => self.pairs[i].1 = value,
-            Err(i) => self.pairs.insert(i, (label, value)),
-        }
-        self
-    }
-
-    /// The value of `label`.
-    #[must_use]
-    pub fn get(&self, label: &str) -> Option<&str> {
-        self.pairs
-            .iter()
-            .find(|(l, _)| &**l == label)
-            .map(|(_, v)| &**v)
-    }
-
-    /// All labels with their values, sorted by label.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pairs.iter().map(|(l, v)| (&**l, &**v))
-    }
-
-    fn get_shared(&self, label: &str) -> Option<Arc<str>> {
-        self.pairs
-            .iter()
-            .find(|(l, _)| &**l == label)
-            .map(|(_, v)| v.clone())
     }
 }
 

@@ -39,10 +39,10 @@ impl Sliding {
         }
     }
 
-    /// The earliest instant from `from` on at which `units` more fit beside `held` units in flight; `None` if that takes a
+    /// The earliest instant from `from` on at which `wanted` units fit, those in flight among them; `None` if that takes a
     /// settlement or longer than time lasts. The state must have been advanced.
-    pub(crate) fn fit(&self, from: Tick, units: u64, held: u64, span: &Span) -> Option<Tick> {
-        let room = span.limit.checked_sub(units.saturating_add(held))?;
+    pub(crate) fn fit(&self, from: Tick, wanted: u64, span: &Span) -> Option<Tick> {
+        let room = span.limit.checked_sub(wanted)?;
         let mut over = self.used.saturating_sub(room);
         if over == 0 {
             return Some(from);
@@ -92,6 +92,10 @@ impl Sliding {
             cell.units -= taken;
             self.used -= taken;
         }
+    }
+
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.cells.is_empty()
     }
 
     pub(crate) const fn used(&self) -> u64 {

@@ -77,10 +77,10 @@ impl Window {
         }
     }
 
-    /// The earliest instant from `from` on at which `units` more fit beside `held` units in flight; `None` if that takes a
+    /// The earliest instant from `from` on at which `wanted` units fit, those in flight among them; `None` if that takes a
     /// settlement or longer than time lasts. The state must have been advanced.
-    pub(crate) fn fit(&self, from: Tick, units: u64, held: u64, frame: &Frame) -> Option<Tick> {
-        let room = frame.limit.checked_sub(units.saturating_add(held))?;
+    pub(crate) fn fit(&self, from: Tick, wanted: u64, frame: &Frame) -> Option<Tick> {
+        let room = frame.limit.checked_sub(wanted)?;
         let mut count = self.count;
         let mut at = from;
         loop {
@@ -157,6 +157,18 @@ impl Window {
             self.openers.settle(at, refund < units);
             self.count.bounds = self.openers.bounds(bounds.start, frame);
         }
+    }
+
+    /// From when on the window of `now` admits nothing; `None` if none is open.
+    pub(crate) fn open_until(&self, now: Tick, frame: &Frame) -> Option<Tick> {
+        let bounds = self.count.bounds_at(now, frame)?;
+        Some(bounds.end.minus_nanos(frame.margin))
+    }
+
+    /// Whether nothing is counted, nor may have opened a window.
+    pub(crate) const fn is_fresh(&self, frame: &Frame) -> bool {
+        let idle = self.count.used == 0 && self.count.late.is_none();
+        idle && (!frame.on_first_call() || self.count.bounds.is_none())
     }
 
     pub(crate) const fn used(&self) -> u64 {
@@ -265,6 +277,11 @@ fn earliest<const N: usize>(ticks: [Option<Tick>; N]) -> Option<Tick> {
 }
 
 impl Frame {
+    /// Whether its windows lie where those of another do.
+    pub(crate) fn coincides_with(&self, other: &Self) -> bool {
+        (self.window, self.margin, &self.anchor) == (other.window, other.margin, &other.anchor)
+    }
+
     const fn on_first_call(&self) -> bool {
         matches!(self.anchor, Anchor::FirstCall)
     }

@@ -9,7 +9,7 @@ impl Ledger {
     /// If the meter belongs to another ledger.
     #[must_use]
     pub fn units_of(&self, meter: u32, amounts: &Amounts) -> u64 {
-        self.meters[meter as usize].units(amounts)
+        self.books.terms_of(meter).units(amounts)
     }
 
     /// Whether one meter has room for a call, and when.
@@ -18,15 +18,16 @@ impl Ledger {
     /// If the meter belongs to another ledger.
     pub fn room(&mut self, now: Tick, meter: u32, amounts: &Amounts) -> Room {
         let now = self.forward(now);
-        let meter = &mut self.meters[meter as usize];
-        meter.advance(now);
-        let units = meter.units(amounts);
-        match meter.fit(now, units) {
-            _ if units > meter.capacity() => Room::Refused,
-            Some(at) if at == now => Room::Now,
-            _ if meter.is_spent(units) => Room::Refused,
-            at => Room::Later(at),
+        if self.books.fits(meter, now, amounts) {
+            return Room::Now;
         }
+        self.books.advance(meter, now);
+        let terms = self.books.terms_of(meter);
+        let units = terms.units(amounts);
+        if units > terms.capacity() || self.books.is_spent(meter, now, units) {
+            return Room::Refused;
+        }
+        Room::Later(self.books.fit(meter, now, units))
     }
 
     /// The earliest instant from `now` on at which one meter can have granted `units` together, however they are divided into calls,
@@ -36,9 +37,9 @@ impl Ledger {
     /// If the meter belongs to another ledger.
     pub fn earliest(&mut self, now: Tick, meter: u32, units: u64) -> Option<Tick> {
         let now = self.forward(now);
-        let meter = &mut self.meters[meter as usize];
-        meter.advance(now);
-        meter.fit(now, units.min(meter.capacity()))
+        self.books.advance(meter, now);
+        let capacity = self.books.terms_of(meter).capacity();
+        self.books.fit(meter, now, units.min(capacity))
     }
 
     /// How one meter stands to a call that needs `units`.
@@ -47,7 +48,7 @@ impl Ledger {
     /// If the meter belongs to another ledger.
     pub fn binding(&mut self, now: Tick, meter: u32, units: u64) -> Binding {
         let now = self.forward(now);
-        self.meters[meter as usize].advance(now);
+        self.books.advance(meter, now);
         self.explain(now, meter, units)
     }
 
@@ -57,8 +58,8 @@ impl Ledger {
     /// If the lane belongs to another ledger.
     pub fn never_fits(&mut self, now: Tick, lane: Lane, amounts: &Amounts) -> Option<Binding> {
         let too_small = self.meters_of(lane).iter().copied().find(|&m| {
-            let meter = &self.meters[m as usize];
-            meter.units(amounts) > meter.capacity()
+            let terms = self.books.terms_of(m);
+            terms.units(amounts) > terms.capacity()
         })?;
         let units = self.units_of(too_small, amounts);
         Some(self.binding(now, too_small, units))
@@ -70,22 +71,11 @@ impl Ledger {
     /// If the lane belongs to another ledger.
     pub fn spent(&mut self, now: Tick, lane: Lane, amounts: &Amounts) -> Option<Wait> {
         let now = self.forward(now);
-        let meters = self.lanes[lane.index as usize].iter().copied();
-        let (m, units, until) = meters.into_iter().find_map(|m| {
-            let meter = &mut self.meters[m as usize];
-            if !meter.refuses {
-                return None;
-            }
-            meter.advance(now);
-            let units = meter.units(amounts);
-            // Calls in flight will have ended by the time that it starts again.
-            let until = meter.fit_beside(now, units, 0);
-            (until != Some(now) && meter.is_spent(units)).then_some((m, units, until))
-        })?;
-        Some(Wait {
-            binding: self.explain(now, m, units),
-            until,
-        })
+        let meters = self.lanes.get(lane).meters.as_slice();
+        for m in meters {
+            self.books.advance(*m, now);
+        }
+        self.first_spent(now, meters, amounts)
     }
 }
 

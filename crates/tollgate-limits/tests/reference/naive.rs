@@ -1,11 +1,16 @@
 //! A policy's whole history, kept for ever and replayed at each question: slow, plain, and written apart from the ledger.
 
-use std::collections::BTreeMap;
+#[path = "naive/change.rs"]
+mod change;
+#[path = "naive/room.rs"]
+mod room;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate_limits::{Booking, News, Unit};
 
 /// A policy in the naive ledger's own terms; times in nanoseconds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Spec {
     pub(crate) unit: Unit,
     pub(crate) shape: Kind,
@@ -15,7 +20,7 @@ pub(crate) struct Spec {
     pub(crate) booking: Booking,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Kind {
     Bucket { burst: u64 },
     Sliding,
@@ -44,6 +49,8 @@ enum What {
     },
     /// The limit fell to this.
     Limit(u64),
+    /// The bucket's terms changed to these.
+    Terms(Spec),
     /// A refund: whatever it makes of the past, the bucket was known to be this full (unit-nanoseconds, at most zero).
     AtLeast(i128),
 }
@@ -63,7 +70,12 @@ struct Charge {
 pub(crate) struct History {
     pub(crate) spec: Spec,
     lines: Vec<Line>,
+    /// What a bucket began with; its later terms are among the lines.
+    first: Spec,
+    lowered: Option<u64>,
     held: BTreeMap<usize, u64>,
+    /// Calls whose provider keeps what they do not use.
+    kept: BTreeSet<usize>,
     pub(crate) paused_until: u64,
     pub(crate) paced_until: u64,
     next_paced: u64,
@@ -78,7 +90,10 @@ impl History {
         Self {
             spec: spec.clone(),
             lines: Vec::new(),
+            first: spec.clone(),
+            lowered: None,
             held: BTreeMap::new(),
+            kept: BTreeSet::new(),
             paused_until: 0,
             paced_until: 0,
             next_paced: 0,
@@ -89,17 +104,13 @@ impl History {
     }
 
     pub(crate) fn limit(&self) -> u64 {
-        let lowered = self.lines.iter().rev().find_map(|line| match line.what {
-            What::Limit(limit) => Some(limit),
-            _ => None,
-        });
-        lowered.unwrap_or(self.spec.limit)
+        self.lowered.unwrap_or(self.spec.limit)
     }
 
     pub(crate) fn capacity(&self) -> u64 {
         match self.spec.shape {
             // A lower limit caps the burst; a burst above the limit is the user's own choice.
-            Kind::Bucket { burst } if self.limit() < self.spec.limit => burst.min(self.limit()),
+            Kind::Bucket { burst } if self.lowered.is_some() => burst.min(self.limit()),
             Kind::Bucket { burst } => burst,
             _ => self.limit(),
         }
@@ -132,31 +143,57 @@ impl History {
     /// A bucket's level in unit-nanoseconds; below zero it counts how long it has been empty, up to the margin.
     fn level(&self, now: u64) -> i128 {
         let wide = i128::from;
-        let (window, margin) = (wide(self.spec.window), wide(self.spec.margin));
-        let mut limit = wide(self.spec.limit);
-        let (mut level, mut at) = (-limit * margin, 0);
-        let drained = |level: i128, limit: i128, span: u64| {
+        let mut spec = &self.first;
+        let mut limit = wide(spec.limit);
+        let (mut level, mut at) = (-limit * wide(spec.margin), 0);
+        let drained = |level: i128, limit: i128, margin: u64, span: u64| {
             if span == 0 {
                 level
             } else {
-                (level - limit * wide(span)).max(-limit * margin)
+                (level - limit * wide(span)).max(-limit * wide(margin))
             }
         };
         for line in &self.lines {
-            level = drained(level, limit, line.at - at);
+            level = drained(level, limit, spec.margin, line.at - at);
             at = line.at;
-            match line.what {
+            match &line.what {
                 What::Charge { units: 0, .. } => {}
-                What::Charge { units, .. } => level = level.max(0) + wide(units) * window,
-                What::Limit(lowered) => limit = wide(lowered),
-                What::AtLeast(known) => level = level.max(known),
+                What::Charge { units, .. } => {
+                    level = level.max(0) + wide(*units) * wide(spec.window)
+                }
+                What::Limit(lowered) => limit = wide(*lowered),
+                What::Terms(new) => {
+                    let (idle, new_idle) = (
+                        -limit * wide(spec.margin),
+                        -wide(new.limit) * wide(new.margin),
+                    );
+                    level = match level {
+                        _ if level <= idle => new_idle,
+                        // For how long it has been empty, rounded down.
+                        _ if level < 0 => (-(-level / limit) * wide(new.limit)).max(new_idle),
+                        // Windows grow by whole multiples here, so nothing is rounded.
+                        _ => level * wide(new.window / spec.window),
+                    };
+                    spec = new;
+                    limit = wide(new.limit);
+                }
+                What::AtLeast(known) => level = level.max(*known),
             }
         }
-        drained(level, limit, now - at)
+        drained(level, limit, spec.margin, now - at)
     }
 
     /// What a sliding window holds: charges within a 4096th of the window of the first of them age out with the last of them.
     fn in_any_span(&self, now: u64) -> u64 {
+        let kept = self.spec.window + self.spec.margin;
+        let cells = self.cells().into_iter();
+        cells
+            .filter(|(_, last, _)| now < last + kept)
+            .map(|(.., sum)| sum)
+            .sum()
+    }
+
+    fn cells(&self) -> Vec<(u64, u64, u64)> {
         let mut cells: Vec<(u64, u64, u64)> = Vec::new();
         for charge in self.charges().filter(|charge| charge.booked > 0) {
             let at = charge.at;
@@ -170,12 +207,7 @@ impl History {
                 _ => cells.push((at, at, charge.units)),
             }
         }
-        let kept = self.spec.window + self.spec.margin;
         cells
-            .iter()
-            .filter(|(_, last, _)| now < last + kept)
-            .map(|(.., sum)| sum)
-            .sum()
     }
 
     /// The window of the clock or the calendar that `at` lies in.
@@ -265,91 +297,6 @@ impl History {
         }
     }
 
-    /// Whether `units` fit at `now`, leaving pauses aside.
-    pub(crate) fn has_room(&self, now: u64, units: u64) -> bool {
-        let Spec { window, margin, .. } = self.spec;
-        if units == 0 {
-            return true;
-        }
-        let wanted = self.held() + units;
-        if wanted > self.capacity() {
-            return false;
-        }
-        match self.spec.shape {
-            Kind::Bucket { .. } => {
-                self.level(now)
-                    <= i128::from(self.capacity() - wanted) * i128::from(window)
-                        - i128::from(self.limit()) * i128::from(margin)
-            }
-            Kind::Slots => true,
-            Kind::Sliding => self.used(now) + wanted <= self.limit(),
-            Kind::FirstCall => {
-                self.used(now) + wanted <= self.limit()
-                    && self
-                        .since_first_call(now)
-                        .is_none_or(|(_, _, end, _)| now + margin < end)
-            }
-            _ => {
-                let (start, end) = self.frame(now);
-                self.used(now) + wanted <= self.limit()
-                    && now >= start + margin
-                    && now + margin < end
-            }
-        }
-    }
-
-    pub(crate) fn held_back_until(&self) -> u64 {
-        self.paused_until.max(self.next_paced.min(self.paced_until))
-    }
-
-    pub(crate) fn fits(&self, now: u64, units: u64) -> bool {
-        now >= self.held_back_until() && self.has_room(now, units)
-    }
-
-    /// Every instant from `now` on at which something may begin to fit if nothing else is charged.
-    pub(crate) fn turning_points(&self, now: u64, units: u64) -> Vec<u64> {
-        let Spec { window, margin, .. } = self.spec;
-        let mut points = vec![now, self.held_back_until()];
-        match self.spec.shape {
-            Kind::Bucket { .. } => {
-                // It only ever empties, so the first instant can be found by halving.
-                let (mut too_early, mut fits) = (now, now + (1 << 50));
-                while fits - too_early > 1 {
-                    let middle = too_early.midpoint(fits);
-                    if self.has_room(middle, units) {
-                        fits = middle;
-                    } else {
-                        too_early = middle;
-                    }
-                }
-                if self.has_room(fits, units) {
-                    points.push(fits);
-                }
-            }
-            Kind::Sliding => {
-                points.extend(self.charges().map(|charge| charge.at + window + margin));
-            }
-            Kind::FirstCall => {
-                let mut at = now;
-                while let Some((.., over)) = self.since_first_call(at) {
-                    points.push(over);
-                    at = over;
-                }
-            }
-            Kind::Slots => {}
-            _ => {
-                let mut at = now;
-                for _ in 0..40 {
-                    let (start, end) = self.frame(at);
-                    points.extend([start + margin, end]);
-                    at = end;
-                }
-            }
-        }
-        points.retain(|point| *point >= now);
-        points
-    }
-
     fn charge(&mut self, now: u64, units: u64, call: Option<usize>) {
         self.lines.push(Line {
             at: now,
@@ -383,6 +330,9 @@ impl History {
         } else {
             self.learned.push(units);
             self.charge(now, units, Some(call));
+            if self.spec.booking == Booking::ArrivalKept {
+                self.kept.insert(call);
+            }
         }
         if now < self.paced_until {
             self.next_paced = now + (units * self.spec.window).div_ceil(self.limit());
@@ -392,18 +342,17 @@ impl History {
     }
 
     pub(crate) fn settle(&mut self, now: u64, call: usize, reserved: u64, used: Option<u64>) {
-        if self.holds() {
-            self.held.remove(&call);
+        if self.held.remove(&call).is_some() {
             if let (Some(used), false) = (used, matches!(self.spec.shape, Kind::Slots)) {
                 self.learned.push(used);
                 self.charge(now, used, None);
             }
             return;
         }
-        let kept = match (used, self.spec.booking) {
-            (None, _) => 0,
-            (Some(_), Booking::ArrivalKept) => reserved,
-            (Some(used), _) => used.min(reserved),
+        let kept = match used {
+            None => 0,
+            Some(_) if self.kept.contains(&call) => reserved,
+            Some(used) => used.min(reserved),
         };
         let known = match self.spec.shape {
             Kind::Bucket { .. } => self.level(now).min(0),
@@ -416,17 +365,19 @@ impl History {
         let i = self
             .lines
             .iter()
-            .position(|line| matches!(line.what, What::Charge { call: Some(c), .. } if c == call))
-            .unwrap();
-        let counted = !matches!(self.spec.shape, Kind::FirstCall)
-            || window_open.is_some_and(|own| own.iter().any(|charge| charge.line == i));
-        if let (What::Charge { units, .. }, true) = (&mut self.lines[i].what, counted) {
-            *units = kept;
+            .position(|line| matches!(line.what, What::Charge { call: Some(c), .. } if c == call));
+        // Its charge is not told apart any more if the shape has changed since.
+        if let Some(i) = i {
+            let counted = !matches!(self.spec.shape, Kind::FirstCall)
+                || window_open.is_some_and(|own| own.iter().any(|charge| charge.line == i));
+            if let (What::Charge { units, .. }, true) = (&mut self.lines[i].what, counted) {
+                *units = kept;
+            }
+            self.lines.push(Line {
+                at: now,
+                what: What::AtLeast(known),
+            });
         }
-        self.lines.push(Line {
-            at: now,
-            what: What::AtLeast(known),
-        });
         let overrun = used.unwrap_or(0).saturating_sub(reserved);
         self.learned.push(overrun);
         self.charge(now, overrun, None);
@@ -442,6 +393,7 @@ impl History {
         }
         let lowered = news.limit.filter(|limit| *limit < self.limit());
         if let Some(limit) = lowered {
+            self.lowered = Some(limit);
             self.lines.push(Line {
                 at: now,
                 what: What::Limit(limit),

@@ -8,7 +8,13 @@ use tollgate_limits::{Anchor, Booking, Calendar, Policy, Quota, Tick, Unit};
 use crate::naive::{Kind, Spec};
 
 pub(crate) const MODELS: [&str; 2] = ["alpha-1", "beta-1"];
-pub(crate) const TENANTS: [&str; 2] = ["east", "west"];
+pub(crate) const TENANTS: [&str; 5] = [
+    "east",
+    "west",
+    "north",
+    "south",
+    "nowhere at all, for all that anybody knows",
+];
 pub(crate) const RATED: [Unit; 5] = [
     Unit::Requests,
     Unit::InputTokens,
@@ -25,12 +31,24 @@ pub(crate) struct Rule {
     pub(crate) per_tenant: bool,
 }
 
+/// What happens to a ledger.
+#[derive(Clone, Debug)]
+pub(crate) struct Script {
+    pub(crate) rules: Vec<Rule>,
+    /// Partitions of each policy.
+    pub(crate) limit: u32,
+    pub(crate) steps: Vec<Step>,
+    /// Of which a forecast is made in the end: lane, calls and what each takes.
+    pub(crate) batch: (usize, u64, [u64; 5]),
+}
+
 /// One step of a script. Which reservation or policy is meant is chosen among those that exist then.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Reserve {
         lane: usize,
         amounts: [u64; 5],
+        back: u64,
     },
     Settle {
         which: Index,
@@ -54,16 +72,37 @@ pub(crate) enum Step {
         remaining: Option<u64>,
         rounding: u64,
     },
+    Pin {
+        lane: usize,
+    },
+    Unpin {
+        which: Index,
+    },
+    /// Zero removes a policy, one adds the rule, anything else takes from it what [`Rule::changed`] says.
+    Change {
+        which: Index,
+        how: u8,
+        rule: Rule,
+    },
 }
 
 /// Up to four policies and a script for them. A scale of one makes collisions at the same nanosecond common; the larger ones
 /// make sliding windows long enough for charges to share a cell.
-pub(crate) fn scripts() -> impl Strategy<Value = (Vec<Rule>, Vec<Step>)> {
+pub(crate) fn scripts() -> impl Strategy<Value = Script> {
     prop_oneof![Just(1_u64), Just(4_096), Just(100_000)].prop_flat_map(|scale| {
+        let amounts = prop::array::uniform5(0..=3_u64);
         (
             prop::collection::vec(rules(scale), 1..=4),
+            prop_oneof![1..=4_u32, Just(1_000)],
             prop::collection::vec(steps(scale), 1..=80),
+            (0..MODELS.len() * TENANTS.len(), 0..=60_u64, amounts),
         )
+            .prop_map(|(rules, limit, steps, batch)| Script {
+                rules,
+                limit,
+                steps,
+                batch,
+            })
     })
 }
 
@@ -145,10 +184,14 @@ fn steps(scale: u64) -> impl Strategy<Value = Step> {
         || prop::array::uniform5(prop_oneof![4 => Just(0), 8 => 1..=4_u64, 1 => 1..=20_u64]);
     let lanes = 0..MODELS.len() * TENANTS.len();
     prop_oneof![
-        8 => (lanes.clone(), amounts()).prop_map(|(lane, amounts)| Step::Reserve { lane, amounts }),
+        12 => (lanes.clone(), amounts(), prop_oneof![4 => Just(0), 1 => 0..=20 * scale])
+            .prop_map(|(lane, amounts, back)| Step::Reserve { lane, amounts, back }),
         4 => (any::<Index>(), amounts()).prop_map(|(which, used)| Step::Settle { which, used }),
         2 => any::<Index>().prop_map(|which| Step::Release { which }),
         4 => prop_oneof![1..=20_u64, 0..=20 * scale, 0..=80 * scale].prop_map(|nanos| Step::Pass { nanos }),
+        1 => lanes.clone().prop_map(|lane| Step::Pin { lane }),
+        1 => any::<Index>().prop_map(|which| Step::Unpin { which }),
+        1 => (any::<Index>(), 0..=8_u8, rules(scale)).prop_map(|(which, how, rule)| Step::Change { which, how, rule }),
         1 => (lanes, prop::option::of(0..RATED.len()), 0..=30 * scale)
             .prop_map(|(lane, unit, nanos)| Step::Pause { lane, unit, nanos }),
         4 => (any::<Index>(), any::<Index>(), prop::option::weighted(0.1, 1..=25_u64), prop::option::weighted(0.9, 0..=20_u64), 0..=1_u64)
@@ -157,6 +200,52 @@ fn steps(scale: u64) -> impl Strategy<Value = Step> {
 }
 
 impl Rule {
+    /// The same policy with some of the terms of another: its limit, margin, booking, condition, or all of them.
+    pub(crate) fn changed(&self, how: u8, other: &Self) -> Self {
+        let mut changed = self.clone();
+        let (old, new) = (&self.spec, &other.spec);
+        let slots = |spec: &Spec| matches!(spec.shape, Kind::Slots);
+        let spec = &mut changed.spec;
+        match how {
+            2 => spec.limit = new.limit,
+            3 => spec.margin = new.margin,
+            4 => spec.booking = new.booking,
+            5 => changed.only_alpha = other.only_alpha,
+            _ if slots(old) != slots(new) => spec.limit = new.limit,
+            _ => {
+                let unit = old.unit;
+                *spec = Spec {
+                    unit,
+                    ..new.clone()
+                };
+                match (&old.shape, &new.shape) {
+                    // Unit-nanoseconds of another window are whole only if it is a multiple.
+                    (Kind::Bucket { .. }, Kind::Bucket { .. }) => {
+                        let times = if old.window < 1 << 30 {
+                            1 + new.limit % 3
+                        } else {
+                            1
+                        };
+                        spec.window = old.window * times;
+                    }
+                    // Cells have the length that belongs to the window.
+                    (Kind::Sliding, Kind::Sliding) if old.window.max(new.window) >= 4_096 => {
+                        spec.window = old.window;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let widest = match spec.shape {
+            Kind::Bucket { burst } => burst * spec.window / spec.limit,
+            Kind::Sliding => spec.window,
+            Kind::Slots => 1,
+            _ => spec.window / 2,
+        };
+        spec.margin = spec.margin.min(widest.saturating_sub(1));
+        changed
+    }
+
     pub(crate) fn policy(&self, name: &str) -> Policy {
         let Spec {
             unit,

@@ -1,0 +1,148 @@
+//! `Terms`: the numbers of a policy as its meters use them.
+
+use crate::{
+    Amounts, Booking, Counting, Policy, Shape, Unit, bucket::Rate, sliding::Span, window::Frame,
+};
+
+/// What the meters of a policy share, and what a meter has for itself once the provider has told it of a lower limit.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    pub(crate) policy: u32,
+    pub(crate) unit: Unit,
+    pub(crate) manner: Manner,
+    /// Whether calls are refused once it is spent.
+    pub(crate) refuses: bool,
+    pub(crate) form: Form,
+}
+
+/// How a policy counts a call, and books its reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    pub(crate) booked: Booked,
+    counting: Counting,
+    // The common case, in which units are counted as they stand.
+    plain: bool,
+}
+
+impl Manner {
+    /// The units of `unit` that a call takes.
+    #[inline]
+    pub(crate) fn units(&self, unit: Unit, amounts: &Amounts) -> u64 {
+        if self.plain {
+            amounts.get(unit)
+        } else {
+            self.counting.units(unit, amounts)
+        }
+    }
+
+    /// The same for reservations whose charges are no longer told apart. What is held is let go in any case.
+    pub(crate) const fn lumped(mut self) -> Self {
+        if !matches!(self.booked, Booked::Held) {
+            self.booked = Booked::Lump;
+        }
+        self
+    }
+}
+
+/// How a policy books a reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Booked {
+    /// On arrival; what was not used is given back.
+    Refunded,
+    /// On arrival; what was not used is kept.
+    Kept,
+    /// Beside the level while the call runs; what was used is charged on completion.
+    Held,
+    /// Before the policy changed its shape: what was booked stays.
+    Lump,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Form {
+    Bucket(Rate),
+    Window(Frame),
+    Sliding(Span),
+    Slots(u64),
+}
+
+impl Terms {
+    pub(crate) fn new(policy: &Policy, index: u32) -> Self {
+        let quota = policy.quota();
+        let (limit, window, margin) = (quota.limit(), quota.window_nanos(), policy.margin);
+        let form = match quota.shape() {
+            Shape::Bucket { burst } => Form::Bucket(Rate::new(limit, *burst, window, margin)),
+            Shape::Window(anchor) => Form::Window(Frame {
+                limit,
+                window,
+                margin,
+                anchor: anchor.clone(),
+            }),
+            Shape::Sliding => Form::Sliding(Span {
+                limit,
+                window,
+                margin,
+            }),
+            Shape::Slots => Form::Slots(limit),
+        };
+        let booked = match (&form, policy.booking) {
+            (Form::Slots(_), _) | (_, Booking::Completion) => Booked::Held,
+            (_, Booking::Arrival) => Booked::Refunded,
+            (_, Booking::ArrivalKept) => Booked::Kept,
+        };
+        Self {
+            policy: index,
+            unit: quota.unit(),
+            manner: Manner {
+                booked,
+                counting: policy.counting,
+                plain: policy.counting == Counting::PLAIN,
+            },
+            refuses: policy.refuses,
+            form,
+        }
+    }
+
+    /// The units that a call takes.
+    #[inline]
+    pub(crate) fn units(&self, amounts: &Amounts) -> u64 {
+        self.manner.units(self.unit, amounts)
+    }
+
+    /// The most that one call can ever take.
+    pub(crate) const fn capacity(&self) -> u64 {
+        match &self.form {
+            Form::Bucket(rate) => rate.burst,
+            _ => self.limit(),
+        }
+    }
+
+    pub(crate) const fn limit(&self) -> u64 {
+        match &self.form {
+            Form::Bucket(rate) => rate.limit,
+            Form::Window(frame) => frame.limit,
+            Form::Sliding(span) => span.limit,
+            Form::Slots(limit) => *limit,
+        }
+    }
+
+    pub(crate) const fn window_nanos(&self) -> u64 {
+        match &self.form {
+            Form::Bucket(rate) => rate.window,
+            Form::Window(frame) => frame.window,
+            Form::Sliding(span) => span.window,
+            Form::Slots(_) => 0,
+        }
+    }
+
+    /// The same with a lower limit; a bucket's burst is then no more than that.
+    pub(crate) fn lowered(&self, limit: u64) -> Self {
+        let mut lowered = self.clone();
+        match &mut lowered.form {
+            Form::Bucket(rate) => *rate = rate.lowered(limit),
+            Form::Window(frame) => frame.limit = limit,
+            Form::Sliding(span) => span.limit = limit,
+            Form::Slots(_) => {}
+        }
+        lowered
+    }
+}
