@@ -100,6 +100,9 @@ impl Acquire {
         let refuse = |error| First::Answered(ticket, amounts, Err(Box::new(error)));
         let arrival = core.arrival(&asked.labels, ticket);
         // Only the driver asks a store, one call after the other.
+        let latest = now.plus(self.gate.longest_wait());
+        let longest = (latest < deadline).then(|| self.gate.longest_wait());
+        let deadline = deadline.min(latest);
         let (mut spot, mut reason) = (None, None);
         if self.gate.inner().store.is_none() {
             let obstacle = match core.enter(now, &arrival, &amounts, wakes) {
@@ -123,14 +126,14 @@ impl Acquire {
         if let Some(reason) = &reason
             && (deadline <= now || reason.wait.until.is_some_and(|at| deadline < at))
         {
-            return refuse(AcquireError::deadline(Some(reason.wait.clone()), now));
+            return refuse(AcquireError::late(Some(reason.wait.clone()), longest, now));
         }
         if core.queue.waiting() >= self.gate.queue_limit() {
             return refuse(AcquireError::queue_full(self.gate.queue_limit(), now));
         }
         let call = self.call.clone();
         let waiter = |line| Waiter::new(line, call, ticket, amounts, now, deadline, waker.clone());
-        let place = core.join(now, &arrival, &asked.labels, spot, waiter, wakes);
+        let place = core.join(now, &arrival, spot, waiter, wakes);
         First::Queued(place, reason)
     }
 

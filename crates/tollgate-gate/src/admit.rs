@@ -4,7 +4,7 @@
 //! before it. If not, it stands where it takes longest; if that is here, nobody behind it is admitted here either, so what comes
 //! back accrues to it, however large it is.
 
-use tollgate_limits::{Amounts, Decision, Room, Tick};
+use tollgate_limits::{Amounts, Decision, Lane, Room, Tick, Wait};
 
 use crate::{
     AcquireError,
@@ -70,23 +70,41 @@ impl Core {
         if let Some(other) = self.behind(now, &call, Some(meter)) {
             return self.turn_away(now, id, &call, other, None);
         }
-        match self.ledger.reserve(now, lane, amounts) {
-            Decision::Granted(reservation) => {
-                self.charge(now, &call, amounts);
-                Turn::Answered(Ok(Held::Local(reservation, lane)))
+        let wait = match self.reserve(now, lane, amounts) {
+            Ok(answer) => {
+                if answer.is_ok() {
+                    self.charge(now, &call, amounts);
+                }
+                return Turn::Answered(answer);
             }
-            Decision::Spent(wait) => Turn::Answered(Err(Box::new(AcquireError::spent(wait, now)))),
-            Decision::NeverFits(binding) => {
-                Turn::Answered(Err(Box::new(AcquireError::never_fits(binding, now))))
-            }
-            Decision::Wait(wait) => match self.ledger.room(now, meter, amounts) {
-                Room::Later(until) => Turn::Stays(until),
-                _ => match self.binding_meter(now, id) {
-                    Some((other, until)) => self.turn_away(now, id, &call, other, until),
-                    None => Turn::Stays(wait.until),
-                },
-            },
+            Err(wait) => wait,
+        };
+        if let Room::Later(until) = self.ledger.room(now, meter, amounts) {
+            return Turn::Stays(until);
         }
+        match self.binding_meter(now, id) {
+            Some((other, until)) => self.turn_away(now, id, &call, other, until),
+            None => Turn::Stays(wait.until),
+        }
+    }
+
+    /// The ledger's answer to a waiting call.
+    ///
+    /// # Errors
+    /// If it has to wait on.
+    pub(crate) fn reserve(
+        &mut self,
+        now: Tick,
+        lane: Lane,
+        amounts: &Amounts,
+    ) -> Result<Answer, Wait> {
+        let error = match self.ledger.reserve(now, lane, amounts) {
+            Decision::Granted(reservation) => return Ok(Ok(Held::Local(reservation, lane))),
+            Decision::Wait(wait) => return Err(wait),
+            Decision::Spent(wait) => AcquireError::spent(wait, now),
+            Decision::NeverFits(binding) => AcquireError::never_fits(binding, now),
+        };
+        Ok(Err(Box::new(error)))
     }
 
     /// The turn of a line's head came at one meter, and `other` has no room until then, or others there go first. A senior stands
@@ -143,6 +161,7 @@ impl Core {
         {
             let (line, amounts) = (waiter.line, *waiter.amounts());
             let is_head = self.queue.is_head(place);
+            let longest = waiter.longest_wait(self.longest_wait);
             let told = waiter.told().map(|told| told.wait.clone());
             let wait = told.or_else(|| {
                 let mut call = self.queue.standing(line);
@@ -155,7 +174,7 @@ impl Core {
                 let reason = self.reason(now, &call, &amounts, obstacle);
                 reason.ok().map(|reason| reason.wait)
             });
-            let error = AcquireError::deadline(wait, now);
+            let error = AcquireError::late(wait, longest, now);
             wakes
                 .wakers
                 .extend(self.answer(now, place, Err(Box::new(error))));

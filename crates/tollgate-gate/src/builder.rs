@@ -28,6 +28,8 @@ pub struct GateBuilder {
     store: Option<Arc<dyn Store>>,
     started_at: Option<SystemTime>,
     queue_limit: usize,
+    longest_wait: Duration,
+    partition_limit: u32,
     ageing: Duration,
     fair_between: Arc<str>,
     weights: Vec<(String, u32)>,
@@ -44,6 +46,8 @@ impl GateBuilder {
             store: None,
             started_at: None,
             queue_limit: usize::MAX,
+            longest_wait: Duration::MAX,
+            partition_limit: Ledger::DEFAULT_PARTITION_LIMIT,
             ageing: Self::DEFAULT_AGEING,
             fair_between: "tenant".into(),
             weights: Vec::new(),
@@ -72,6 +76,20 @@ impl GateBuilder {
     /// bound.
     pub const fn queue_limit(mut self, calls: usize) -> Self {
         self.queue_limit = calls;
+        self
+    }
+
+    /// The longest that a call may wait: one that cannot be admitted within it is refused at once, and nobody waits for longer. Zero
+    /// refuses every call that does not fit now. Default: [`Duration::MAX`], no bound.
+    pub const fn longest_wait(mut self, span: Duration) -> Self {
+        self.longest_wait = span;
+        self
+    }
+
+    /// The most partitions of each policy that get a count of their own, at least 1: see [`Ledger::partition_limit`]. Default:
+    /// [`Ledger::DEFAULT_PARTITION_LIMIT`].
+    pub const fn partition_limit(mut self, partitions: u32) -> Self {
+        self.partition_limit = partitions;
         self
     }
 
@@ -107,6 +125,8 @@ impl GateBuilder {
             store,
             started_at,
             queue_limit,
+            longest_wait,
+            partition_limit,
             ageing,
             fair_between,
             weights,
@@ -119,8 +139,9 @@ impl GateBuilder {
         let ageing = u64::try_from(ageing.as_nanos()).unwrap_or(u64::MAX);
         let queue = Queue::new(ageing.max(SHORTEST_AGEING), store.is_some());
         // Labels may be strangers' words.
-        let ledger = Ledger::with_seed(plan, RandomState::new().hash_one(()));
-        let core = Mutex::new(Core::new(ledger, queue, lanes));
+        let seed = RandomState::new().hash_one(());
+        let ledger = Ledger::with_seed(plan, seed).partition_limit(partition_limit);
+        let core = Mutex::new(Core::new(ledger, queue, lanes, longest_wait));
         Arc::new(Inner {
             clock,
             rearm: Notify::new(),
@@ -128,6 +149,7 @@ impl GateBuilder {
             core,
             recorders,
             queue_limit,
+            longest_wait,
         })
         .gate()
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 use tollgate_limits::{Amounts, Decision, Labels, Lane, Ledger, Reservation, Tick};
 
@@ -27,6 +28,8 @@ pub(crate) struct Core {
     pub(crate) next_question: Option<Tick>,
     /// Settlements that a store has taken; each may have made room.
     pub(crate) settlements: u64,
+    /// The longest that anybody may wait.
+    pub(crate) longest_wait: Duration,
     next_ticket: u64,
     latest: Tick,
 }
@@ -49,7 +52,12 @@ pub(crate) struct Wakes {
 }
 
 impl Core {
-    pub(crate) const fn new(ledger: Ledger, queue: Queue<Answer>, lanes: Lanes) -> Self {
+    pub(crate) const fn new(
+        ledger: Ledger,
+        queue: Queue<Answer>,
+        lanes: Lanes,
+        longest_wait: Duration,
+    ) -> Self {
         Self {
             ledger,
             queue,
@@ -57,6 +65,7 @@ impl Core {
             driver: Driver::None,
             next_question: None,
             settlements: 0,
+            longest_wait,
             next_ticket: 0,
             latest: Tick::ZERO,
         }
@@ -150,7 +159,6 @@ impl Core {
         &mut self,
         now: Tick,
         call: &Standing,
-        labels: &Arc<Labels>,
         spot: Option<Spot>,
         waiter: impl FnOnce(LineId) -> Waiter<Answer>,
         wakes: &mut Wakes,
@@ -163,7 +171,7 @@ impl Core {
             line,
             first,
             alone,
-        } = self.queue.enqueue(call.kind, labels, call.number, waiter);
+        } = self.queue.enqueue(call.kind, call.number, waiter);
         if alone {
             self.ledger.pin(call.kind.lane);
         }
@@ -226,7 +234,7 @@ impl Core {
         waker
     }
 
-    fn unpin_vacated(&mut self) {
+    pub(crate) fn unpin_vacated(&mut self) {
         while let Some(lane) = self.queue.vacated.pop() {
             self.ledger.unpin(lane);
         }
@@ -290,12 +298,12 @@ impl Core {
                 .told()
                 .is_none_or(|told| told.again <= now || told.settlements != self.settlements)
             {
-                let amounts = self.queue.look_again(place);
+                let labels = waiter.labels().clone();
                 return Some(Question {
                     head,
                     place,
-                    labels: self.queue.lines[head.1].labels.clone(),
-                    amounts,
+                    labels,
+                    amounts: self.queue.look_again(place),
                 });
             }
         }

@@ -163,7 +163,8 @@ fn tell(inner: &Inner, place: Place, wait: Wait, settlements: u64) {
             return;
         };
         if wait.until.is_some_and(|until| until > waiter.deadline) {
-            let error = AcquireError::deadline(Some(wait), now);
+            let longest = waiter.longest_wait(inner.longest_wait);
+            let error = AcquireError::late(Some(wait), longest, now);
             core.answer(now, place, Err(Box::new(error)))
         } else {
             let again = wait.until.unwrap_or_else(|| now.plus(ASK_AGAIN));

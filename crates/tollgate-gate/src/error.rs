@@ -21,6 +21,7 @@ enum Kind {
     NotNow(Wait),
     Behind(Wait),
     Deadline(Option<Wait>),
+    LongestWait(Option<Wait>, Duration),
     QueueFull(usize),
     Unasked,
     Store(StoreError),
@@ -50,11 +51,13 @@ impl AcquireError {
         Self { kind, at }
     }
 
-    pub(crate) const fn deadline(wait: Option<Wait>, at: Tick) -> Self {
-        Self {
-            kind: Kind::Deadline(wait),
-            at,
-        }
+    /// Not in time: for its deadline, or for the longest that the gate lets anybody wait if that is given.
+    pub(crate) const fn late(wait: Option<Wait>, longest: Option<Duration>, at: Tick) -> Self {
+        let kind = match longest {
+            None => Kind::Deadline(wait),
+            Some(longest) => Kind::LongestWait(wait, longest),
+        };
+        Self { kind, at }
     }
 
     pub(crate) const fn unasked(at: Tick) -> Self {
@@ -86,6 +89,7 @@ impl AcquireError {
             Kind::Spent(_) => Refusal::Spent,
             Kind::NotNow(_) | Kind::Behind(_) | Kind::Unasked => Refusal::NotNow,
             Kind::Deadline(_) => Refusal::Deadline,
+            Kind::LongestWait(..) => Refusal::LongestWait,
             Kind::QueueFull(_) => Refusal::QueueFull,
             Kind::Store(_) => Refusal::Store,
         }
@@ -112,8 +116,13 @@ impl AcquireError {
             Kind::Spent(wait)
             | Kind::NotNow(wait)
             | Kind::Behind(wait)
-            | Kind::Deadline(Some(wait)) => Some(&wait.binding),
-            Kind::Deadline(None) | Kind::QueueFull(_) | Kind::Unasked | Kind::Store(_) => None,
+            | Kind::Deadline(Some(wait))
+            | Kind::LongestWait(Some(wait), _) => Some(&wait.binding),
+            Kind::Deadline(None)
+            | Kind::LongestWait(None, _)
+            | Kind::QueueFull(_)
+            | Kind::Unasked
+            | Kind::Store(_) => None,
         }
     }
 
@@ -125,7 +134,8 @@ impl AcquireError {
             Kind::Spent(wait)
             | Kind::NotNow(wait)
             | Kind::Behind(wait)
-            | Kind::Deadline(Some(wait)) => wait.until,
+            | Kind::Deadline(Some(wait))
+            | Kind::LongestWait(Some(wait), _) => wait.until,
             _ => None,
         }
     }
@@ -167,6 +177,19 @@ impl fmt::Display for AcquireError {
             }
             Kind::Deadline(Some(wait)) => write!(f, "{}: not before the deadline", wait.binding),
             Kind::Deadline(None) => f.write_str("the call was not admitted before its deadline"),
+            Kind::LongestWait(Some(wait), longest) => {
+                write!(
+                    f,
+                    "{}: not within {longest:?}, the longest wait",
+                    wait.binding
+                )
+            }
+            Kind::LongestWait(None, longest) => {
+                write!(
+                    f,
+                    "the call was not admitted within {longest:?}, the longest wait"
+                )
+            }
             Kind::QueueFull(limit) => write!(f, "the queue is full with {limit} waiting calls"),
             Kind::Unasked => {
                 f.write_str("the shared ledger can only be asked by waiting: use `acquire`")

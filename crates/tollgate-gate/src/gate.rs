@@ -4,10 +4,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tollgate_limits::{Amounts, Check, Labels, Lane, News, Plan, Settlement, Status, Tick, Unit};
+use tollgate_limits::{
+    Amounts, ChangeError, Check, Labels, Lane, News, Plan, Reservation, Settlement, Tick, Unit,
+};
 
 use crate::{
-    Acquire, AcquireError, Call, Event, GateBuilder, Permit, Recorder, Source, Store,
+    Acquire, AcquireError, Call, Event, GateBuilder, Permit, PolicyState, Recorder, Source, Store,
     clock::Clock,
     core::{Core, Wakes},
     permit::Held,
@@ -49,6 +51,7 @@ pub(crate) struct Inner {
     pub(crate) core: Mutex<Core>,
     pub(crate) recorders: Vec<Arc<dyn Recorder>>,
     pub(crate) queue_limit: usize,
+    pub(crate) longest_wait: Duration,
 }
 
 impl Gate {
@@ -96,13 +99,53 @@ impl Gate {
         result
     }
 
-    /// The state of every policy in every partition seen so far. Empty for a gate with a store.
+    /// The state of every policy in every partition that is remembered, and the calls that wait for it. Empty for a gate with a
+    /// store. O(partitions and lines of waiting calls), under the gate's lock.
     #[must_use]
-    pub fn snapshot(&self) -> Vec<Status> {
+    pub fn snapshot(&self) -> Vec<PolicyState> {
         if self.inner.store.is_some() {
             return Vec::new();
         }
-        self.lock().ledger.snapshot(self.now())
+        let now = self.now();
+        self.lock().snapshot(now)
+    }
+
+    /// When the last of `calls` such calls would be admitted, at the earliest, if they all came now: after those who wait already and
+    /// go first, and if nobody leaves, gives back or comes later with precedence. `None` if that takes settlements, for a gate with a
+    /// store, or if it is later than [`Tick::MAX`]. It is assumed that each is settled as reserved as soon as it is admitted.
+    ///
+    /// # Errors
+    /// If such a call never fits, or a budget is spent.
+    pub fn forecast(&self, call: &Call, calls: u64) -> Result<Option<Tick>, AcquireError> {
+        if self.inner.store.is_some() {
+            return Ok(None);
+        }
+        let now = self.now();
+        let amounts = call.asked.now();
+        let mut core = self.lock();
+        let ticket = core.ticket_of(&call.asked);
+        let arrival = core.arrival(&call.asked.labels, ticket);
+        core.forecast(now, &arrival, &amounts, calls)
+    }
+
+    /// The policies that it works by.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        self.lock().ledger.plan().clone()
+    }
+
+    /// Works by another plan from now on. What was used carries over to policies of the same name, calls that wait line up anew in
+    /// their order and are admitted as the new limits allow, and those that can never be admitted any more are refused:
+    /// see [`tollgate_limits::Ledger::change`]. A gate with a store only checks calls by it; the store has its own.
+    ///
+    /// # Errors
+    /// If a policy of the same name counts something else, or by other labels; nothing has changed then.
+    pub fn change(&self, plan: Plan) -> Result<(), ChangeError> {
+        let now = self.now();
+        let mut wakes = Wakes::default();
+        let changed = self.lock().change(now, plan, &mut wakes);
+        self.inner.wake(wakes);
+        changed
     }
 
     /// Calls that wait.
@@ -147,19 +190,29 @@ impl Gate {
     pub fn pause(&self, labels: &Arc<Labels>, unit: Option<Unit>, span: Duration) {
         let now = self.now();
         let until = now.plus(span);
+        let mut policies = Vec::new();
         match &self.inner.store {
             None => {
                 // It can only make calls wait for longer, and whoever is looked at too early is told so.
                 let mut core = self.lock();
                 let lane = core.ledger.lane(labels);
                 core.ledger.pause(lane, unit, until);
+                if self.is_heard() {
+                    policies = core.ledger.paused(now, lane, unit);
+                }
             }
             Some(store) => {
                 let (store, labels) = (store.clone(), labels.clone());
                 self.tell_store(async move { store.pause(now, &labels, unit, until).await });
             }
         }
-        self.record(&Event::Paused { labels, unit, span });
+        self.record(&Event::Paused {
+            labels,
+            unit,
+            span,
+            until,
+            policies: &policies,
+        });
     }
 
     /// Charges what calls of an earlier run used `at`, such as those in a journal, so that budgets outlive the program: each policy
@@ -182,7 +235,7 @@ impl Gate {
         match (held, &self.inner.store) {
             (Held::Local(reservation, lane), _) => {
                 let tightened =
-                    self.change(now, *lane, |core| core.ledger.adopt(now, reservation, news));
+                    self.with_books(now, *lane, |core| core.ledger.adopt(now, reservation, news));
                 if tightened {
                     self.record(&Event::Tightened {
                         labels,
@@ -216,15 +269,10 @@ impl Gate {
     }
 
     pub(crate) fn give_back(&self, held: Held, used: Option<&Amounts>) {
-        let now = self.now();
         match (held, &self.inner.store) {
-            (Held::Local(reservation, lane), _) => self.change(now, lane, |core| match used {
-                Some(used) => {
-                    core.ledger.settle(now, reservation, used);
-                }
-                None => core.ledger.release(now, reservation),
-            }),
+            (Held::Local(reservation, lane), _) => self.end_local(reservation, lane, used),
             (Held::Stored(id), Some(store)) => {
+                let now = self.now();
                 let (store, used) = (store.clone(), used.copied());
                 let inner = self.inner.clone();
                 self.tell_store(async move {
@@ -238,6 +286,30 @@ impl Gate {
             }
             (Held::Stored(_), None) => {}
         }
+    }
+
+    fn end_local(&self, reservation: Reservation, lane: Lane, used: Option<&Amounts>) {
+        let mut wakes = Wakes::default();
+        {
+            let mut core = self.lock();
+            if let Some(used) = used
+                && core.queue.waiting() == 0
+                && core.ledger.settles_at_any_time(&reservation, used)
+            {
+                // Then the time, which costs as much as the rest to read, makes no difference.
+                core.ledger.settle(Tick::ZERO, reservation, used);
+                return;
+            }
+            let now = self.now();
+            match used {
+                Some(used) => {
+                    core.ledger.settle(now, reservation, used);
+                }
+                None => core.ledger.release(now, reservation),
+            }
+            core.look_at(now, lane, &mut wakes);
+        }
+        self.inner.wake(wakes);
     }
 
     pub(crate) fn record_admitted(&self, permit: &Permit, queued: bool) {
@@ -261,6 +333,7 @@ impl Gate {
             labels,
             reason,
             binding,
+            until: error.retry_at(),
             waited,
             queued,
         });
@@ -279,12 +352,16 @@ impl Gate {
         !self.inner.recorders.is_empty()
     }
 
+    pub(crate) fn longest_wait(&self) -> Duration {
+        self.inner.longest_wait
+    }
+
     pub(crate) fn queue_limit(&self) -> usize {
         self.inner.queue_limit
     }
 
     /// Changes the books of a lane of a gate without a store, then admits whoever fits now.
-    fn change<T>(&self, now: Tick, lane: Lane, change: impl FnOnce(&mut Core) -> T) -> T {
+    fn with_books<T>(&self, now: Tick, lane: Lane, change: impl FnOnce(&mut Core) -> T) -> T {
         let mut wakes = Wakes::default();
         let result = {
             let mut core = self.lock();

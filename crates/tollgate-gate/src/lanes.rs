@@ -67,6 +67,13 @@ impl Lanes {
         (lane, tenant)
     }
 
+    /// Forgets all lanes, because other policies may apply to them now.
+    pub(crate) fn forget(&mut self, ledger: &mut Ledger) {
+        for known in self.recent.drain(..).flatten() {
+            ledger.unpin(known.lane);
+        }
+    }
+
     /// Sets the weight of a tenant.
     pub(crate) fn set_weight(&mut self, tenant: &str, weight: u32) {
         self.weights

@@ -8,6 +8,7 @@ mod acquire;
 mod admit;
 mod builder;
 mod call;
+mod change;
 mod clock;
 mod core;
 mod driver;
@@ -18,6 +19,7 @@ mod outlook;
 mod permit;
 mod queue;
 mod record;
+mod snapshot;
 mod store;
 mod sync;
 mod ticket;
@@ -32,9 +34,10 @@ pub use error::AcquireError;
 pub use gate::{Gate, WeakGate};
 pub use permit::Permit;
 pub use record::{Event, Finished, Recorder, Refusal, Settled, Source, Tokens};
+pub use snapshot::PolicyState;
 pub use store::{Store, StoreDecision, StoreError};
 pub use ticket::{Priority, Ticket};
 pub use tollgate_limits::{
-    Amounts, Anchor, Binding, Booking, Calendar, Check, Counting, Labels, News, Plan, Policy,
-    Quota, QuotaError, Settlement, Shape, Status, Tick, Unit, Wait,
+    Amounts, Anchor, Binding, Booking, Calendar, ChangeError, Check, Counting, Labels, News, Plan,
+    Policy, Quota, QuotaError, Settlement, Shape, Status, Tick, Unit, Wait,
 };

@@ -136,51 +136,59 @@ impl Core {
         amounts: &Amounts,
         wait: Wait,
     ) -> Wait {
-        let Some(mut until) = wait.until else {
-            return wait;
-        };
+        let until = wait.until;
+        Wait {
+            until: until.and_then(|at| self.after_those_ahead(now, call, amounts, 1, at)),
+            ..wait
+        }
+    }
+
+    /// When the last of so many calls that would be through at `alone` by themselves is admitted after those who go first, at the
+    /// earliest and if nobody leaves or gives back; `None` if that takes settlements, of which nobody knows when they come.
+    pub(crate) fn after_those_ahead(
+        &mut self,
+        now: Tick,
+        call: &Standing,
+        amounts: &Amounts,
+        calls: u64,
+        alone: Tick,
+    ) -> Option<Tick> {
+        let mut until = alone;
         let lane = call.kind.lane;
         for i in 0..self.ledger.meters_of(lane).len() {
             let meter = self.ledger.meters_of(lane)[i];
             let Some((in_class, all, risen)) = self.ahead_at(now, meter, call) else {
                 continue;
             };
-            let own = u128::from(self.ledger.units_of(meter, amounts));
-            // `None`: that takes settlements, of which nobody knows when they come.
+            let own = u128::from(self.ledger.units_of(meter, amounts)) * u128::from(calls);
             let mut room_at = |units: u128| {
                 let units = u64::try_from(own + units).unwrap_or(u64::MAX);
                 self.ledger.earliest(now, meter, units)
             };
-            let Some(at) = room_at(all) else {
-                return Wait {
-                    until: None,
-                    ..wait
-                };
-            };
+            let at = room_at(all)?;
             let at = if all == in_class {
                 at
             } else {
-                let in_class = room_at(in_class).unwrap_or(at);
-                at.min(in_class.max(risen))
+                at.min(room_at(in_class)?.max(risen))
             };
             until = until.max(at);
         }
-        Wait {
-            until: Some(until),
-            ..wait
-        }
+        Some(until)
     }
 
     /// The least units that go before a call at a meter: of its class, with higher ones, and when its class may have risen.
     fn ahead_at(&self, now: Tick, meter: u32, call: &Standing) -> Option<(u128, u128, Tick)> {
         let weight = |tenant| self.lanes.weight(tenant);
-        // Slots count calls, whatever they ask for.
-        let each = self.ledger.units_of(meter, &Amounts::ZERO);
-        let units = |line: &Line| {
-            let asked = self.ledger.units_of(meter, &line.backlog.amounts());
-            u128::from(asked).max(u128::from(each) * line.live() as u128)
-        };
+        let units = |line: &Line| self.units_waiting(meter, line);
         let ahead = self.queue.ahead(meter, call, now, &weight, &units)?;
         Some((ahead.in_class, ahead.in_class + ahead.higher, ahead.until))
+    }
+
+    /// The units of a meter that the calls of a line ask for together.
+    pub(crate) fn units_waiting(&self, meter: u32, line: &Line) -> u128 {
+        let asked = self.ledger.units_of(meter, &line.backlog.amounts());
+        // Slots count calls, whatever they ask for.
+        let each = self.ledger.units_of(meter, &Amounts::ZERO);
+        u128::from(asked).max(u128::from(each) * line.live() as u128)
     }
 }

@@ -1,6 +1,6 @@
 //! `Queue`: who waits, where, in which order, until when. Pure: no clock, no lock, no tasks.
 //!
-//! Calls with equal labels and class form a *line*, in the order of their tickets. A line *stands* at the one meter that its first
+//! Calls of one lane, class and tenant form a *line*, in the order of their tickets. A line *stands* at the one meter that its first
 //! call lacks room in; whoever goes first there is looked at when that meter may have room, and nobody else. So nothing here walks
 //! all lines, and a line that waits for one meter is in nobody's way at another.
 
@@ -15,10 +15,9 @@ mod stand;
 mod waiter;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::task::Waker;
 
-use tollgate_limits::{Amounts, Labels, Lane, Tick};
+use tollgate_limits::{Amounts, Lane, Tick};
 
 pub(crate) use self::{
     fair::{Standing, Tenant},
@@ -107,11 +106,10 @@ impl<A> Queue<A> {
     pub(crate) fn enqueue(
         &mut self,
         kind: Kind,
-        labels: &Arc<Labels>,
         number: u64,
         waiter: impl FnOnce(LineId) -> Waiter<A>,
     ) -> Joined {
-        let line = self.lines.find_or_open(kind, labels);
+        let line = self.lines.find_or_open(kind);
         let waiter = waiter(line);
         let (deadline, amounts) = (waiter.deadline, *waiter.amounts());
         let place = self.waiters.insert(waiter);
@@ -254,6 +252,50 @@ impl<A> Queue<A> {
             .filter_map(Waiter::waker)
             .cloned()
             .collect()
+    }
+
+    /// Everybody who waits, in the order of tickets, leaves its line and joins the one that `kind_of` says. Returns the new lines, which
+    /// stand nowhere.
+    pub(crate) fn line_up_anew(
+        &mut self,
+        mut kind_of: impl FnMut(&Waiter<A>) -> Kind,
+    ) -> Vec<LineId> {
+        let ids: Vec<LineId> = self.lines.iter().map(|(id, _)| id).collect();
+        let mut calls = Vec::with_capacity(self.waiting);
+        for id in ids {
+            self.lift(id);
+            let (class, waiters) = (self.lines[id].kind.class, &self.waiters);
+            let alive = |place| waiters.get(place).is_some_and(Waiter::waits);
+            let all = self.lines[id].empty(alive);
+            calls.extend(
+                all.into_iter()
+                    .map(|(number, place)| (class, number, place)),
+            );
+            self.vacated.push(self.lines[id].kind.lane);
+            self.lines.close(id);
+        }
+        calls.sort_unstable();
+        let mut opened = Vec::new();
+        for (_, number, place) in calls {
+            let Some(waiter) = self.waiters.get_mut(place) else {
+                continue;
+            };
+            waiter.line = self.lines.find_or_open(kind_of(waiter));
+            let line = &mut self.lines[waiter.line];
+            if line.live() == 0 {
+                opened.push(waiter.line);
+            }
+            line.insert(number, place);
+            line.backlog.add(waiter.amounts());
+        }
+        opened
+    }
+
+    /// Everybody who waits, in no order.
+    pub(crate) fn places(&self) -> Vec<Place> {
+        let lines = self.lines.iter();
+        let calls = lines.flat_map(|(_, line)| line.calls());
+        calls.filter(|place| self.get(*place).is_some()).collect()
     }
 
     /// Takes a call that waits no longer out of its line.

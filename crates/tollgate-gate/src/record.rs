@@ -46,6 +46,8 @@ pub enum Event<'a> {
         reason: Refusal,
         /// The policy in the way, unless the queue or the store was.
         binding: Option<&'a Binding>,
+        /// When it could have been admitted at the earliest, if that is known.
+        until: Option<Tick>,
         /// How long it waited.
         waited: Duration,
         /// Whether it was queued.
@@ -84,6 +86,11 @@ pub enum Event<'a> {
         unit: Option<Unit>,
         /// For how long from now.
         span: Duration,
+        /// Until when.
+        until: Tick,
+        /// The paused policies as they stand, with the instant until which each is held back, which may be later; empty for a gate
+        /// with a store.
+        policies: &'a [Binding],
     },
     /// The provider's count was ahead of ours, or its limit lower: the books were tightened.
     Tightened {
@@ -172,6 +179,8 @@ pub enum Refusal {
     NotNow,
     /// It cannot be admitted before its deadline.
     Deadline,
+    /// It would wait, or has waited, for longer than the gate lets anybody wait.
+    LongestWait,
     /// The queue is full.
     QueueFull,
     /// The store that keeps the ledger failed.
@@ -187,6 +196,7 @@ impl Refusal {
             Self::Spent => "spent",
             Self::NotNow => "not_now",
             Self::Deadline => "deadline",
+            Self::LongestWait => "longest_wait",
             Self::QueueFull => "queue_full",
             Self::Store => "store",
         }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use tollgate_limits::{
-    Amounts, Check, Decision, Labels, Ledger, Plan, Policy, Quota, Room, Tick, Unit,
+    Amounts, Anchor, Check, Decision, Labels, Ledger, Plan, Policy, Quota, Room, Tick, Unit,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -42,4 +42,55 @@ fn the_latest_fit_of_the_lanes_meters_is_the_instant_that_a_check_names() {
     assert_eq!(ledger.room(now, meters[1], &too_large), Room::Refused);
     let too_large = ledger.never_fits(now, lane, &too_large);
     assert_eq!(too_large.unwrap().policy, wait.binding.policy);
+}
+
+#[test]
+fn units_together_are_granted_no_earlier_than_said() {
+    let (unit, limit) = (Unit::TotalTokens, 100);
+    let bucket = Quota::bucket(unit, limit, MINUTE).unwrap();
+    for quota in [
+        Quota::sliding(unit, limit, MINUTE).unwrap(),
+        bucket.clone(),
+        bucket.burst(30).unwrap(),
+        Quota::window(unit, limit, MINUTE, Anchor::Aligned { offset: MINUTE / 2 }).unwrap(),
+        Quota::window(unit, limit, MINUTE, Anchor::FirstCall).unwrap(),
+    ] {
+        for margin in [0, 100] {
+            let policy = Policy::new("tpm", quota.clone()).margin(Duration::from_millis(margin));
+            let mut ledger = Ledger::new(Plan::new([policy.unwrap()]).unwrap());
+            let lane = ledger.lane(&Labels::new());
+            let meter = ledger.meters_of(lane)[0];
+            let mut now = Tick::ZERO;
+            let mut grant = |ledger: &mut Ledger, tokens| loop {
+                let amounts = Amounts::call(tokens, 0);
+                match ledger.reserve(now, lane, &amounts) {
+                    Decision::Granted(reservation) => {
+                        ledger.settle(now, reservation, &amounts);
+                        return now;
+                    }
+                    Decision::Wait(wait) => now = wait.until.unwrap(),
+                    other => panic!("{other:?}"),
+                }
+            };
+            // It does not start empty.
+            let start = grant(&mut ledger, 17);
+            let earliest: Vec<_> = (1..=700)
+                .map(|units| ledger.earliest(start, meter, units).unwrap())
+                .collect();
+            let mut granted = 0;
+            for tokens in [7, 1, 23, 3].into_iter().cycle().take(80) {
+                granted += tokens as usize;
+                let at = grant(&mut ledger, tokens);
+                let said = earliest[granted - 1];
+                assert!(
+                    said <= at,
+                    "{quota:?}, {granted} units: {said:?}, not {at:?}"
+                );
+            }
+            assert!(
+                earliest[granted - 1] >= Tick::ZERO.plus(MINUTE * 4),
+                "{quota:?}"
+            );
+        }
+    }
 }

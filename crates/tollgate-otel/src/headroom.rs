@@ -263,7 +263,8 @@ mod tests {
             gate.try_acquire(&call).unwrap(),
             gate.try_acquire(&call).unwrap(),
         ];
-        gate.snapshot()
+        let states = gate.snapshot().into_iter();
+        states.map(|state| state.status).collect()
     }
 
     fn provider() -> (SdkMeterProvider, InMemoryMetricExporter) {

@@ -95,7 +95,10 @@ impl OtelRecorder {
     /// Call it once per gate. Policies of one name and unit in several gates are shown as one, by the fullest.
     pub fn observe_gate(&self, gate: &Gate) {
         let weak = gate.downgrade();
-        let source = move || weak.upgrade().map(|gate| gate.snapshot());
+        let source = move || {
+            let states = weak.upgrade()?.snapshot();
+            Some(states.into_iter().map(|state| state.status).collect())
+        };
         self.headroom.show(&self.meter, Box::new(source));
     }
 
@@ -197,8 +200,9 @@ impl Recorder for OtelRecorder {
                 binding,
                 waited,
                 queued,
+                ..
             } => {
-                let result = if reason == Refusal::Deadline {
+                let result = if matches!(reason, Refusal::Deadline | Refusal::LongestWait) {
                     "timeout"
                 } else {
                     "rejected"

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use opentelemetry::trace::Tracer;
 use opentelemetry::{Array, KeyValue, StringValue, Value};
-use tollgate_gate::{Binding, Event};
+use tollgate_gate::{Binding, Event, Tick};
 use tracing::{Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::Layer;
@@ -99,9 +99,7 @@ pub(crate) fn note(words: &Words, event: &Event<'_>) {
     match *event {
         Event::Queued { binding, until, .. } => {
             let mut attributes: Vec<KeyValue> = binding.into_iter().flat_map(in_the_way).collect();
-            attributes.extend(
-                until.map(|at| seconds(key::RETRY_AT, Duration::from_nanos(at.as_nanos()))),
-            );
+            attributes.extend(until.map(instant));
             span.add_event(QUEUED.name, attributes);
         }
         Event::Admitted {
@@ -114,11 +112,13 @@ pub(crate) fn note(words: &Words, event: &Event<'_>) {
         Event::Refused {
             reason,
             binding,
+            until,
             waited,
             ..
         } => {
             let mut attributes = vec![KeyValue::new(key::ERROR, reason.as_str())];
             attributes.extend(binding.into_iter().flat_map(in_the_way));
+            attributes.extend(until.map(instant));
             attributes.push(seconds(key::QUEUE_WAIT, waited));
             span.add_event(REFUSED.name, attributes);
         }
@@ -130,10 +130,14 @@ pub(crate) fn note(words: &Words, event: &Event<'_>) {
             span.add_event(THROTTLED.name, vec![status, words.value(key::SCOPE, scope)]);
         }
         Event::Paused {
-            unit, span: pause, ..
+            unit,
+            span: pause,
+            until,
+            ..
         } => {
             let mut attributes: Vec<KeyValue> = unit.map(resource).into_iter().collect();
             attributes.push(seconds(key::PAUSE, pause));
+            attributes.push(instant(until));
             span.add_event(PAUSED.name, attributes);
         }
         Event::Tightened { unit, .. } => span.add_event(TIGHTENED.name, vec![resource(unit)]),
@@ -159,6 +163,10 @@ pub(crate) fn note(words: &Words, event: &Event<'_>) {
         }
         _ => {}
     }
+}
+
+fn instant(at: Tick) -> KeyValue {
+    seconds(key::RETRY_AT, Duration::from_nanos(at.as_nanos()))
 }
 
 fn in_the_way(binding: &Binding) -> Vec<KeyValue> {
@@ -203,6 +211,7 @@ const REFUSED: SpanEvent = SpanEvent {
         key::NEEDED,
         key::REMAINING,
         key::CAPACITY,
+        key::RETRY_AT,
         key::QUEUE_WAIT,
     ],
     meaning: "The gate refused the call, for this reason and policy.",
@@ -222,7 +231,7 @@ const THROTTLED: SpanEvent = SpanEvent {
 
 const PAUSED: SpanEvent = SpanEvent {
     name: "tollgate.paused",
-    attributes: &[key::RESOURCE, key::PAUSE],
+    attributes: &[key::RESOURCE, key::PAUSE, key::RETRY_AT],
     meaning: "The policies of the call that count this resource were paused; without a resource, all of them.",
 };
 

@@ -139,7 +139,12 @@ fn left(tollgate: &Tollgate) -> Vec<(String, Vec<String>, u64)> {
         let partition = status.partition.iter().map(ToString::to_string).collect();
         (status.policy.to_string(), partition, status.remaining())
     };
-    let mut left: Vec<_> = tollgate.gate().snapshot().iter().map(of).collect();
+    let mut left: Vec<_> = tollgate
+        .gate()
+        .snapshot()
+        .iter()
+        .map(|state| of(&state.status))
+        .collect();
     left.sort();
     left
 }

@@ -1,9 +1,8 @@
-//! `Line`: calls that wait with the same labels and class, in the order in which they came.
+//! `Line`: calls of one lane, class and tenant that wait, in the order in which they came.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use tollgate_limits::{Amounts, Labels, Lane};
+use tollgate_limits::{Amounts, Lane};
 
 use super::{fair::Tenant, slab::Place};
 use crate::Priority;
@@ -12,7 +11,7 @@ use crate::Priority;
 pub(crate) type LineId = u32;
 
 /// What a line is for: the same for all its calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Kind {
     pub(crate) lane: Lane,
     pub(crate) class: Priority,
@@ -22,7 +21,6 @@ pub(crate) struct Kind {
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) kind: Kind,
-    pub(crate) labels: Arc<Labels>,
     // By ticket number. Those who left are skipped when they come first, and swept out when they are more than half.
     calls: VecDeque<(u64, Place)>,
     live: usize,
@@ -41,10 +39,9 @@ pub(crate) struct Line {
 const SWEEP_FROM: usize = 32;
 
 impl Line {
-    pub(crate) fn new(kind: Kind, labels: Arc<Labels>) -> Self {
+    pub(crate) fn new(kind: Kind) -> Self {
         Self {
             kind,
-            labels,
             calls: VecDeque::new(),
             live: 0,
             backlog: Backlog::default(),
@@ -56,14 +53,13 @@ impl Line {
     }
 
     /// Takes an emptied line into use again, with the memory it has.
-    pub(crate) fn renew(&mut self, kind: Kind, labels: Arc<Labels>) {
+    pub(crate) fn renew(&mut self, kind: Kind) {
         debug_assert!(
             self.live == 0 && self.spots.is_empty(),
             "nobody stands there"
         );
         self.calls.clear();
         self.kind = kind;
-        self.labels = labels;
         self.backlog = Backlog::default();
         self.turned_away = 0;
         self.senior = false;
@@ -122,6 +118,18 @@ impl Line {
         {
             self.calls.pop_front();
         }
+    }
+
+    /// Everybody here, and some who have left.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = Place> {
+        self.calls.iter().map(|(_, place)| *place)
+    }
+
+    /// Takes everybody out who still waits here, with their tickets' numbers.
+    pub(crate) fn empty(&mut self, alive: impl Fn(Place) -> bool) -> Vec<(u64, Place)> {
+        self.live = 0;
+        let all = std::mem::take(&mut self.calls).into_iter();
+        all.filter(|(_, place)| alive(*place)).collect()
     }
 
     pub(crate) fn check_invariants(&self, alive: impl Fn(Place) -> bool) {

@@ -1,21 +1,16 @@
-//! `Lines`: all lines by index, and the open one of each lane and class.
+//! `Lines`: all lines by index, and the open one of each kind.
 
 use std::ops::{Index, IndexMut};
-use std::sync::Arc;
-
-use tollgate_limits::{Labels, Lane};
 
 use super::{
     index::IndexMap,
     line::{Kind, Line, LineId},
 };
-use crate::Priority;
-
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     lines: Vec<Line>,
     closed: Vec<LineId>,
-    open: IndexMap<(Lane, Priority), LineId>,
+    open: IndexMap<Kind, LineId>,
 }
 
 /// Closed lines that are kept with their memory, for the next that are opened.
@@ -26,31 +21,31 @@ impl Lines {
     ///
     /// # Panics
     /// With more than 4 billion lines.
-    pub(crate) fn find_or_open(&mut self, kind: Kind, labels: &Arc<Labels>) -> LineId {
+    pub(crate) fn find_or_open(&mut self, kind: Kind) -> LineId {
         let Self {
             lines,
             closed,
             open,
         } = self;
-        *open.entry((kind.lane, kind.class)).or_insert_with(|| {
+        *open.entry(kind).or_insert_with(|| {
             if let Some(id) = closed.pop() {
-                lines[id as usize].renew(kind, labels.clone());
+                lines[id as usize].renew(kind);
                 return id;
             }
-            lines.push(Line::new(kind, labels.clone()));
+            lines.push(Line::new(kind));
             LineId::try_from(lines.len() - 1).expect("fewer than 4 billion lines")
         })
     }
 
-    /// The line for calls of this lane and class, if any wait.
-    pub(crate) fn find(&self, lane: Lane, class: Priority) -> Option<LineId> {
-        self.open.get(&(lane, class)).copied()
+    /// The line for calls of this kind, if any wait.
+    pub(crate) fn find(&self, kind: Kind) -> Option<LineId> {
+        self.open.get(&kind).copied()
     }
 
     /// Ends a line that nobody waits in.
     pub(crate) fn close(&mut self, id: LineId) {
         let kind = self[id].kind;
-        self.open.remove(&(kind.lane, kind.class));
+        self.open.remove(&kind);
         self.closed.push(id);
         if self.closed.len() > KEPT {
             self[id].shrink();

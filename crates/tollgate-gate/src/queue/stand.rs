@@ -62,7 +62,7 @@ impl<A> Queue<A> {
 
     /// Where the line stands that a call of this kind has to join, if calls wait there that came before it.
     pub(crate) fn joins(&self, call: &Standing) -> Option<u32> {
-        let line = &self.lines[self.lines.find(call.kind.lane, call.kind.class)?];
+        let line = &self.lines[self.lines.find(call.kind)?];
         let (first, _) = line.front()?;
         line.spots.first().copied().filter(|_| first <= call.number)
     }
@@ -75,6 +75,17 @@ impl<A> Queue<A> {
     /// Meters at which anybody stands, in no order.
     pub(crate) fn meters(&self) -> Vec<u32> {
         self.parks.keys().copied().collect()
+    }
+
+    /// Who waits at which meter, and for what: each line where it stands.
+    pub(crate) fn waiting_at(&self) -> impl Iterator<Item = (u32, &Line)> {
+        let lines = self.lines.iter().map(|(_, line)| line);
+        lines.filter_map(|line| Some((*line.spots.first()?, line)))
+    }
+
+    /// When somebody at a meter may be admitted first: `None` if nobody stands there, `Some(None)` if that takes a settlement.
+    pub(crate) fn wake_of(&self, meter: u32) -> Option<Option<Tick>> {
+        self.parks.get(&meter).map(|park| park.wake)
     }
 
     /// The least that goes before a call at a meter, in units, with `units` as those of a line.

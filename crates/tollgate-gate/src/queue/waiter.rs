@@ -1,8 +1,10 @@
 //! `Waiter`: what the queue knows of one waiting call.
 
+use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
-use tollgate_limits::{Amounts, Tick, Wait};
+use tollgate_limits::{Amounts, Labels, Tick, Wait};
 
 use super::LineId;
 use crate::{Call, Ticket};
@@ -71,6 +73,10 @@ impl<A> Waiter<A> {
         matches!(self.stage, Stage::Waiting { .. })
     }
 
+    pub(crate) fn labels(&self) -> &Arc<Labels> {
+        &self.call.asked.labels
+    }
+
     /// What it asked for when it was last looked at.
     pub(crate) fn amounts(&self) -> &Amounts {
         self.estimated
@@ -83,6 +89,12 @@ impl<A> Waiter<A> {
         let known = self.estimated.as_deref_mut()?;
         let now = self.call.asked.now();
         Some(std::mem::replace(known, now))
+    }
+
+    /// The longest that anybody may wait, if that ends before its own deadline.
+    pub(crate) fn longest_wait(&self, longest: Duration) -> Option<Duration> {
+        (self.deadline < self.call.asked.deadline && self.deadline == self.since.plus(longest))
+            .then_some(longest)
     }
 
     /// What a store has said of it.

@@ -1,6 +1,8 @@
 //! Questions about one meter, for a driver that keeps a queue at each.
 
-use crate::{Amounts, Binding, Lane, Ledger, Tick, Wait};
+use alloc::vec::Vec;
+
+use crate::{Amounts, Anchor, Binding, Lane, Ledger, Tick, Unit, Wait, terms::Form};
 
 impl Ledger {
     /// The units that a call takes of a meter of [`Ledger::meters_of`], as the policy counts them.
@@ -31,15 +33,37 @@ impl Ledger {
     }
 
     /// The earliest instant from `now` on at which one meter can have granted `units` together, however they are divided into calls,
-    /// if nothing else is charged until then; `None` if that takes settlements. Never too late.
+    /// if nothing else is charged until then and nothing is given back; `None` if that takes settlements. Never too late, and O(1):
+    /// [`Ledger::forecast`] plays calls through.
     ///
     /// # Panics
     /// If the meter belongs to another ledger.
     pub fn earliest(&mut self, now: Tick, meter: u32, units: u64) -> Option<Tick> {
         let now = self.forward(now);
         self.books.advance(meter, now);
-        let capacity = self.books.terms_of(meter).capacity();
-        self.books.fit(meter, now, units.min(capacity))
+        let terms = self.books.terms_of(meter);
+        let (limit, window) = (terms.limit(), terms.window_nanos());
+        // What fits at once, and how long the rest takes at least.
+        let (at_once, span) = match &terms.form {
+            Form::Bucket(rate) => {
+                let rest = units.saturating_sub(rate.burst);
+                let span = u128::from(rest) * u128::from(window) / u128::from(limit);
+                (units - rest, u64::try_from(span).unwrap_or(u64::MAX))
+            }
+            // No span of a window has more than the limit.
+            Form::Sliding(_) => {
+                let windows = units.saturating_sub(1) / limit;
+                (units - windows * limit, windows.saturating_mul(window))
+            }
+            // What is left of this one and all of the next are no further than the boundary between them.
+            Form::Window(frame) if !matches!(frame.anchor, Anchor::Calendar(_)) => {
+                let windows = (units / limit).saturating_sub(2);
+                (units.min(limit), windows.saturating_mul(window))
+            }
+            Form::Window(_) | Form::Slots(_) => (units.min(limit), 0),
+        };
+        let at = self.books.fit(meter, now, at_once)?;
+        Some(at.plus_nanos(span))
     }
 
     /// How one meter stands to a call that needs `units`.
@@ -50,6 +74,19 @@ impl Ledger {
         let now = self.forward(now);
         self.books.advance(meter, now);
         self.explain(now, meter, units)
+    }
+
+    /// How the policies of the lane that a [`Ledger::pause`] of `unit` concerns stand now.
+    ///
+    /// # Panics
+    /// If the lane belongs to another ledger.
+    pub fn paused(&mut self, now: Tick, lane: Lane, unit: Option<Unit>) -> Vec<Binding> {
+        let meters: Vec<u32> = self.meters_of(lane).to_vec();
+        let bindings = meters.into_iter().map(|m| self.binding(now, m, 0));
+        let paused = bindings.filter(|binding| {
+            binding.paused_until.is_some() && unit.is_none_or(|unit| unit == binding.unit)
+        });
+        paused.collect()
     }
 
     /// The first policy of the lane that can never grant `amounts`.

@@ -42,6 +42,7 @@ pub(crate) fn one_of_each_event(recorder: &OtelRecorder, labels: &Labels) {
             labels,
             reason: Refusal::Deadline,
             binding,
+            until: Some(Tick::from_nanos(60_000_000_000)),
             waited,
             queued: true,
         },
@@ -60,6 +61,8 @@ pub(crate) fn one_of_each_event(recorder: &OtelRecorder, labels: &Labels) {
             labels,
             unit: Some(Unit::TotalTokens),
             span: Duration::from_millis(1_500),
+            until: Tick::from_nanos(1_500_000_000),
+            policies: &[],
         },
         Event::Tightened {
             labels,

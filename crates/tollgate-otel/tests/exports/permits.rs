@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tollgate_gate::{Amounts, Event, Recorder, Refusal, Settlement, Source, Unit};
+use tollgate_gate::{Amounts, Event, Recorder, Refusal, Settlement, Source, Tick, Unit};
 
 use crate::events::binding;
 use crate::readback::{Program, labels, line};
@@ -27,6 +27,7 @@ fn each_request_for_a_permit_is_counted_once_by_its_result() {
         labels: &labels,
         reason,
         binding,
+        until: None,
         waited,
         queued,
     };
@@ -186,11 +187,15 @@ fn what_the_provider_says_is_counted() {
         labels: &labels,
         unit: Some(Unit::TotalTokens),
         span: Duration::from_secs(20),
+        until: Tick::from_nanos(20_000_000_000),
+        policies: &[],
     });
     record(Event::Paused {
         labels: &labels,
         unit: None,
         span: Duration::from_secs(20),
+        until: Tick::from_nanos(20_000_000_000),
+        policies: &[],
     });
     record(Event::Tightened {
         labels: &labels,

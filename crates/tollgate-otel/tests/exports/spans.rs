@@ -185,11 +185,11 @@ fn what_happens_on_the_way_becomes_span_events_in_order() {
             format!("tollgate.queued: {policy} {amounts} tollgate.retry_at_unix_s=1700000000.5"),
             "tollgate.admitted: tollgate.queue_wait_s=2".into(),
             format!("tollgate.queued: {policy} {amounts}"),
-            format!("tollgate.refused: error.type=deadline {policy} {amounts} tollgate.queue_wait_s=2"),
+            format!("tollgate.refused: error.type=deadline {policy} {amounts} tollgate.retry_at_unix_s=60 tollgate.queue_wait_s=2"),
             "tollgate.queued: ".into(),
             "tollgate.abandoned: tollgate.queue_wait_s=2".into(),
             "tollgate.throttled: http.response.status_code=429 tollgate.throttle.scope=tokens".into(),
-            "tollgate.paused: tollgate.rate_limiting.resource=tokens tollgate.pause_s=1.5".into(),
+            "tollgate.paused: tollgate.rate_limiting.resource=tokens tollgate.pause_s=1.5 tollgate.retry_at_unix_s=1.5".into(),
             "tollgate.tightened: tollgate.rate_limiting.resource=tokens".into(),
             "tollgate.retried: error.type=429 http.request.resend_count=1 tollgate.retry_delay_s=0.25"
                 .into(),

@@ -82,7 +82,7 @@ fn a_thousand_tokens(charge: &str) -> Vec<PolicySpec> {
 fn only(tollgate: &Tollgate) -> Status {
     let mut policies = tollgate.gate().snapshot();
     assert_eq!(policies.len(), 1);
-    policies.remove(0)
+    policies.remove(0).status
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
