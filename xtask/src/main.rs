@@ -1,6 +1,7 @@
-//! The workspace's own commands: `cargo xtask test`, `cargo xtask tidy`, `cargo xtask bench` and `cargo xtask sim`.
+//! The workspace's own commands: `cargo xtask test`, `tidy`, `bench`, `fuzz`, `sim` and others.
 
 mod bench;
+mod fuzz;
 mod sim;
 mod test;
 mod tidy;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         ["test", "--quick"] => ("test", test::run(root, true)),
         ["tidy"] => ("tidy", tidy::run(root)),
         ["schedules"] => ("schedules", test::run_schedules(root)),
+        ["fuzz", ref rest @ ..] => ("fuzz", fuzz::run(root, rest)),
         ["bench", name, ref rest @ ..] => ("bench", bench::run(root, name, rest)),
         ["sim", ref experiment @ ..] => return sim::run(root, experiment),
         [] | ["help" | "--help" | "-h", ..] => {
@@ -57,4 +59,6 @@ Commands:
                   the ledger and the gate beside governor, leaky-bucket, throttle-net and tokio's semaphore
   bench tokens [--json] [GROUP...]
                   usage read out of answers and streams, beside serde_json, sonic-rs, sseer and eventsource-stream
+  fuzz [--seconds N] [TARGET...]
+                  the readers of bodies, heads and catalog files, each for N seconds (30) on inputs made up to break them
   sim EXPERIMENT  an experiment in virtual time, such as `sim pairings [--json] [--seed N]`; `sim help` lists them";

@@ -23,6 +23,7 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let millis = || span::decimal(text(RETRY_AFTER_MS)?, span::MILLISECOND);
     let seconds = |value: &str| span::decimal(value, span::SECOND);
     let until = |value: &str| Some(span_until(http_date(value)?, date(headers)?));
+    let until = |value: &str| until(value).filter(|wait| *wait <= span::LONGEST);
     millis().or_else(|| {
         text(RETRY_AFTER.as_str()).and_then(|value| seconds(value).or_else(|| until(value)))
     })
@@ -147,6 +148,11 @@ mod tests {
         ] {
             check(&[date, ("retry-after", value)], None);
         }
+        // Nor is a date that is longer away than any wait can be.
+        check(
+            &[date, ("retry-after", "Thu, 21 Aug 2042 12:41:00 GMT")],
+            None,
+        );
         check(&[], None);
     }
 }

@@ -72,7 +72,7 @@ const FIXTURES: &str = "crates/tollgate-tokens/tests/fixtures";
 /// Where `usage` keeps its journal, below the workspace root.
 const JOURNAL: &str = "target/usage-demo.db";
 
-const RECORDED: [&str; 4] = ["json", "sse", "http", "ndjson"];
+const RECORDED: [&str; 5] = ["json", "sse", "http", "ndjson", "bin"];
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ pub(crate) const MILLISECOND: u64 = 1_000_000;
 pub(crate) const SECOND: u64 = 1_000_000_000;
 
 /// The longest span that is believed, ten years: what is longer is a mistake or an attack.
-const LONGEST: Duration = Duration::from_secs(3_660 * 86_400);
+pub(super) const LONGEST: Duration = Duration::from_secs(3_660 * 86_400);
 
 /// Units by their names, the longer name first where one begins another.
 const UNITS: [(&str, u64); 8] = [

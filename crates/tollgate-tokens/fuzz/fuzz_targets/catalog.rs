@@ -1,0 +1,13 @@
+//! Fuzzes catalog files.
+
+#![no_main]
+
+#[path = "../../tests/fuzz/checks.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "each target calls one of the checks"
+)]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::check_catalog(data));
