@@ -60,23 +60,38 @@ pub(crate) fn around() -> (String, String) {
 }
 
 /// A stream of `texts` chunks of 220 bytes, each an event of its own, one chunk with the usage, and the end mark. One piece each,
-/// as they leave a server.
+/// as they leave a server. Texts differ, and padding that differs too makes all chunks equally long, as OpenAI does it.
 pub(crate) fn stream(texts: usize) -> Vec<Bytes> {
     let event = |rest: &str| {
         format!(
-            r#"data: {{"id":"chatcmpl-BzV5jQx8T3cQ","object":"chat.completion.chunk","created":1770000000,"model":"gpt-4o-mini-2024-07-18",{rest}}}"#
+            r#"data: {{"id":"chatcmpl-BzV5jQ","object":"chat.completion.chunk","created":1770000000,"model":"gpt-4o-mini",{rest}}}"#
         ) + "\n\n"
     };
-    let text = event(
-        r#""choices":[{"index":0,"delta":{"content":" gates"},"finish_reason":null}],"usage":null"#,
-    );
-    let padding = 220_usize.saturating_sub(text.len());
-    let word = format!(" gates{}", "s".repeat(padding));
-    let text = text.replace(" gates", &word);
-    assert_eq!(text.len(), 220);
-    let usage = event(&format!(r#""choices":[],"usage":{USAGE}"#));
-    let mut pieces = vec![Bytes::from(text.into_bytes()); texts];
-    pieces.push(usage.into());
+    let text = |word: &str, padding: &str| {
+        event(&format!(
+            r#""choices":[{{"index":0,"delta":{{"content":"{word}"}},"finish_reason":null}}],"usage":null,"obfuscation":"{padding}""#
+        ))
+    };
+    let mut random = fastrand::Rng::with_seed(220);
+    let mut pieces: Vec<Bytes> = (0..texts)
+        .map(|_| {
+            let word = WORDS[random.usize(..WORDS.len())];
+            let short = CHUNK - text(word, "").len();
+            let padding: String = (0..short).map(|_| random.alphanumeric()).collect();
+            text(word, &padding).into()
+        })
+        .collect();
+    assert!(pieces.iter().all(|piece| piece.len() == CHUNK));
+    pieces.push(event(&format!(r#""choices":[],"usage":{USAGE}"#)).into());
     pieces.push(Bytes::from_static(b"data: [DONE]\n\n"));
     pieces
 }
+
+/// Bytes of a chunk.
+const CHUNK: usize = 220;
+
+/// Tokens as they are written in JSON.
+const WORDS: [&str; 16] = [
+    " the", " gate", ",", ".", " keeper", "\\n\\n", " a", " \\\"", "s", " —", " café", "1", ".\\n",
+    "ing", " 收费", "   ",
+];
