@@ -3,7 +3,10 @@
 //! Each experiment is a file that says what it plays, what is counted, and what must come out; a small version of it runs as a
 //! test. `cargo xtask sim` lists them.
 
+pub mod adaptive;
+pub mod foreign;
 pub mod pairings;
+pub mod surprise;
 
 mod report;
 mod world;

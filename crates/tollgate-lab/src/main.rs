@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tollgate_lab::{Report, pairings};
+use tollgate_lab::{Report, adaptive, foreign, pairings, surprise};
 
 /// Experiments in virtual time: our limiter against the simulated provider's rules.
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ struct Flags {
 
 #[derive(Debug, Subcommand)]
 enum Experiment {
+    /// A limit that nobody has told, found from refusals alone.
+    Adaptive,
     /// Every shape of ours against every rule of a provider's, and the catalog's choices against theirs.
     Pairings {
         /// Calls of each row that plays a catalog provider.
@@ -29,6 +31,18 @@ enum Experiment {
         /// Calls of each row that pairs a shape with a rule.
         #[arg(long, default_value_t = 50_000)]
         matrix_calls: usize,
+    },
+    /// Providers whose rule differs from the policy's, which learns it from their 429s.
+    Surprise {
+        /// Windows after the first.
+        #[arg(long, default_value_t = 100)]
+        windows: u64,
+    },
+    /// Another program takes a random half of the quota; only headers tell.
+    Foreign {
+        /// Windows to play.
+        #[arg(long, default_value_t = 100)]
+        windows: u64,
     },
 }
 
@@ -39,6 +53,13 @@ fn main() -> ExitCode {
             calls,
             matrix_calls,
         } => pairings::run(flags.seed, calls, matrix_calls).report(flags.seed),
+        Experiment::Adaptive => adaptive::report(&adaptive::run(flags.seed), flags.seed),
+        Experiment::Foreign { windows } => {
+            foreign::report(&foreign::run(flags.seed, windows), flags.seed)
+        }
+        Experiment::Surprise { windows } => {
+            surprise::report(&surprise::run(flags.seed, windows), flags.seed)
+        }
     };
     if flags.json {
         println!("{}", report.json());

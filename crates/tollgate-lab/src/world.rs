@@ -8,7 +8,7 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use tollgate_limits::{Amounts, Decision, Labels, Lane, Ledger, Plan, Reservation, Tick, Unit};
-use tollgate_sim::provider::{self, Arrival, Enforcer, Rules};
+use tollgate_sim::provider::{self, Arrival, Enforcer, Rules, Standing};
 
 pub(crate) const MILLI: u64 = 1_000_000;
 pub(crate) const SECOND: u64 = 1_000 * MILLI;
@@ -31,10 +31,14 @@ pub(crate) struct Answer {
     pub(crate) reservation: Reservation,
     /// Its place among all calls sent.
     pub(crate) order: u64,
+    /// When it was sent.
+    pub(crate) sent: u64,
     /// When it arrived at the provider.
     pub(crate) arrived: u64,
     /// For a refused call: how long the provider says to wait, from the instant of the refusal; `None` if it cannot say.
     pub(crate) refused: Option<Option<u64>>,
+    /// What the headers say, as of when the answer was sent; only where the provider sends them.
+    pub(crate) news: Option<Standing>,
 }
 
 /// What the world did in one step.
@@ -64,6 +68,10 @@ pub(crate) struct World {
     wake: Option<u64>,
     /// Until when it has none.
     idle_until: u64,
+    headers: bool,
+    others: Option<Others>,
+    /// Units that the provider has admitted from others.
+    pub(crate) used_by_others: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +79,7 @@ enum Event {
     Arrive,
     Complete,
     Answer,
+    Others,
 }
 
 #[derive(Debug)]
@@ -79,8 +88,20 @@ struct Flight {
     reservation: Reservation,
     order: u64,
     ticket: Option<provider::Ticket>,
+    sent: u64,
     arrived: u64,
     refused: Option<Option<u64>>,
+    news: Option<Standing>,
+}
+
+/// Another program on the same quota: bursts at random instants, each of up to `burst` units, `per_window` units on average.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Others {
+    pub(crate) per_window: u64,
+    pub(crate) window: u64,
+    pub(crate) burst: u64,
+    /// Units of a call; what a burst has more goes in further calls.
+    pub(crate) call: u64,
 }
 
 impl World {
@@ -102,6 +123,9 @@ impl World {
             waits: false,
             wake: None,
             idle_until: 0,
+            headers: false,
+            others: None,
+            used_by_others: 0,
         }
     }
 
@@ -175,8 +199,59 @@ impl World {
             Event::Arrive => self.arrive(slot),
             Event::Complete => self.complete(slot),
             Event::Answer => return self.answer(slot),
+            Event::Others => self.others_burst(),
         }
         Step::Passed
+    }
+
+    /// From now on the provider says in each answer how its first quota stands.
+    pub(crate) fn with_headers(mut self) -> Self {
+        self.headers = true;
+        self
+    }
+
+    /// From now on another program uses the quota too.
+    pub(crate) fn with_others(mut self, others: Others) -> Self {
+        self.others = Some(others);
+        self.next_burst();
+        self
+    }
+
+    fn next_burst(&mut self) {
+        let Some(others) = self.others else { return };
+        let bursts = 2 * others.per_window / (others.burst + 1);
+        // Exponential gaps: bursts at random instants.
+        let mean = others.window as f64 / bursts as f64;
+        let gap = -mean * (1.0 - self.rng.f64()).ln();
+        self.at(self.now + gap as u64, Event::Others, 0);
+    }
+
+    fn others_burst(&mut self) {
+        let Some(others) = self.others else { return };
+        let mut left = self.rng.u64(1..=others.burst);
+        while left > 0 {
+            let units = left.min(others.call);
+            left -= units;
+            let (input, cap) = in_and_out(self.unit, units);
+            let arrival = Arrival {
+                team: "",
+                pool: "",
+                input,
+                cap,
+            };
+            if let provider::Decision::Admit(ticket) = self.enforcer.arrive(self.now, &arrival) {
+                self.enforcer.complete(ticket, self.now, input, cap);
+                self.used_by_others += units;
+            }
+        }
+        self.next_burst();
+    }
+
+    fn standing(&mut self) -> Option<Standing> {
+        self.headers
+            .then(|| self.enforcer.standings(self.now, "", ""))?
+            .first()
+            .copied()
     }
 
     fn depart(&mut self, call: Call, reservation: Reservation) {
@@ -185,8 +260,10 @@ impl World {
             reservation,
             order: self.order,
             ticket: None,
+            sent: self.now,
             arrived: 0,
             refused: None,
+            news: None,
         });
         let slot = match self.free.pop() {
             Some(slot) => {
@@ -223,6 +300,10 @@ impl World {
             }
             provider::Decision::Refuse(refusal) => {
                 flight.refused = Some(refusal.retry_after_ns);
+                let news = self.standing();
+                if let Some(flight) = &mut self.flights[slot as usize] {
+                    flight.news = news;
+                }
                 let heard = now + self.way();
                 self.at(heard, Event::Answer, slot);
             }
@@ -236,6 +317,10 @@ impl World {
         let ticket = flight.ticket.take().expect("an admitted call has a ticket");
         let (input, output) = in_and_out(self.unit, flight.call.units);
         self.enforcer.complete(ticket, self.now, input, output);
+        let news = self.standing();
+        if let Some(flight) = &mut self.flights[slot as usize] {
+            flight.news = news;
+        }
         let heard = self.now + self.way();
         self.at(heard, Event::Answer, slot);
     }
@@ -249,8 +334,10 @@ impl World {
             call: flight.call,
             reservation: flight.reservation,
             order: flight.order,
+            sent: flight.sent,
             arrived: flight.arrived,
             refused: flight.refused,
+            news: flight.news,
         })
     }
 

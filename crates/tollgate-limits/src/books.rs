@@ -1,5 +1,7 @@
 //! `Books`: the meters of all policies, and the partitions that they belong to.
 
+mod own;
+
 use alloc::vec::Vec;
 
 use crate::{
@@ -86,8 +88,16 @@ impl Books {
     #[inline]
     pub(crate) fn reserve(&mut self, m: u32, now: Tick, seq: u64, amounts: &Amounts) -> Mark {
         let meter = &mut self.meters[m as usize];
-        let terms = &self.terms[meter.terms as usize];
-        meter.reserve(now, seq, terms.units(amounts), terms, &mut self.rares)
+        let terms = &mut self.terms[meter.terms as usize];
+        let units = terms.units(amounts);
+        if terms.tightening.is_on() {
+            terms.tightening.see(units);
+        }
+        let mark = meter.reserve(now, seq, units, terms, &mut self.rares);
+        if terms.climb.is_some() {
+            self.climb(m, now, units);
+        }
+        mark
     }
 
     /// Charges what was used `at`, up to `now`, by calls that were not reserved here.
@@ -131,28 +141,6 @@ impl Books {
             }
             None => meter.release(now, opened, booked, terms, rares),
         }
-    }
-
-    /// Gives a meter a lower limit of its own. Not for slots, and never a higher one.
-    pub(crate) fn lower_limit(&mut self, m: u32, now: Tick, reported: u64) -> bool {
-        let meter = &mut self.meters[m as usize];
-        let old = &self.terms[meter.terms as usize];
-        if reported == 0 || reported >= old.limit() || old.window_nanos() == 0 {
-            return false;
-        }
-        let new = old.lowered(reported);
-        // Up to now it drained at the old rate.
-        meter.retain_under(now, old, &new);
-        if meter.terms as usize >= self.shares.len() {
-            self.terms[meter.terms as usize] = new;
-        } else if let Some(place) = self.free_terms.pop() {
-            self.terms[place as usize] = new;
-            meter.terms = place;
-        } else {
-            meter.terms = u32::try_from(self.terms.len()).unwrap_or(u32::MAX);
-            self.terms.push(new);
-        }
-        true
     }
 
     /// Books what the provider counts and we do not: use by others. Returns the units booked.

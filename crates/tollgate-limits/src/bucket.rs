@@ -34,7 +34,7 @@ impl Rate {
         }
     }
 
-    pub(crate) fn lowered(&self, limit: u64) -> Self {
+    pub(crate) fn limited(&self, limit: u64) -> Self {
         Self::new(limit, self.burst.min(limit), self.window, self.margin)
     }
 

@@ -80,7 +80,8 @@ impl Ledger {
     /// - Where the shape changes, or a fixed window otherwise than by its limit, as many units as are counted now are charged at
     ///   `now`, and calls in flight get nothing of them back.
     /// - Calls in flight are settled as they were counted and booked: a policy that is new to them neither charges nor refunds them.
-    /// - Pauses stay. A lower limit that the provider reported stays unless the policy's quota or margin changes.
+    /// - Pauses stay. A lower limit that the provider reported stays unless the policy's quota or margin changes, and what refusals
+    ///   have taught unless its quota or pace does.
     ///
     /// Lanes stay and lead to the policies that now apply to their labels, but lanes of keys without a partition of their own (see
     /// [`Ledger::partition_limit`]), whose labels are not known, lead to no new ones: whoever keeps such a lane takes it anew.
@@ -128,6 +129,13 @@ impl Ledger {
             .zip(0..)
             .map(|(p, i)| Terms::new(p, i))
             .collect();
+        for (old, new) in (0..).zip(successors) {
+            let Some(new) = *new else { continue };
+            let (was, is) = (&self.plan.policies()[old], &policies[new as usize]);
+            if was.quota() == is.quota() && was.pace == is.pace {
+                terms[new as usize].tightening = self.books.terms[old].tightening;
+            }
+        }
         let mut fates = Vec::with_capacity(self.books.meters.len());
         for m in 0..self.books.meters.len() {
             fates.push(self.change_meter(m, now, plan, successors, &mut terms));
@@ -174,8 +182,10 @@ impl Ledger {
         let was = &self.plan.policies()[old.policy as usize];
         let is = &plan.policies()[index as usize];
         let told = place as usize >= books.shares.len();
-        meter.terms = if told && was.quota() == is.quota() && was.margin == is.margin {
-            terms.push(terms[index as usize].lowered(old.limit()));
+        let same =
+            was.quota() == is.quota() && was.margin == is.margin && was.adaptive == is.adaptive;
+        meter.terms = if told && same {
+            terms.push(terms[index as usize].limited(old.limit()));
             u32::try_from(terms.len() - 1).unwrap_or(u32::MAX)
         } else {
             index

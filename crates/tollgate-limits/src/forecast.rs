@@ -126,12 +126,12 @@ impl Course<'_> {
                 .level_at(1, at.as_nanos())
                 .is_some_and(|level| level < 0)
         });
-        if emptied || self.meter.pace_end(rares) > at {
+        if emptied || self.meter.spaces_grants(at, self.terms, rares) {
             return 1;
         }
         let mut meter = self.meter.clone();
         meter.advance(at, self.terms);
-        meter.room(at, self.terms) / self.units
+        meter.room(at, self.terms, rares) / self.units
     }
 
     /// So many calls at one instant, settled at once.
@@ -175,7 +175,9 @@ fn drip(courses: &mut [Course<'_>], at: Tick, left: u64, rares: &mut Rares) -> O
     let mut open_until = u64::MAX;
     let mut first: Option<(u64, Pouring)> = None;
     for course in &*courses {
-        if course.meter.held_back_until(rares) > at || course.meter.pace_end(rares) > at {
+        if course.meter.held_back_until(rares) > at
+            || course.meter.spaces_grants(at, course.terms, rares)
+        {
             return None;
         }
         match &course.terms.form {
@@ -183,7 +185,7 @@ fn drip(courses: &mut [Course<'_>], at: Tick, left: u64, rares: &mut Rares) -> O
             Form::Slots(_) => {}
             Form::Sliding(_) => return None,
             Form::Window(frame) => {
-                most = most.min(course.meter.room(at, course.terms) / course.units);
+                most = most.min(course.meter.room(at, course.terms, rares) / course.units);
                 open_until = open_until.min(course.meter.open_until(at, frame)?.as_nanos());
             }
             Form::Bucket(_) => {

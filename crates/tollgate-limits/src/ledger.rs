@@ -214,7 +214,7 @@ impl Ledger {
         let (m, count) = (meters[position], meters.len());
         let lowered = news
             .limit
-            .is_some_and(|limit| self.books.lower_limit(m, now, limit));
+            .is_some_and(|limit| self.books.hear_limit(m, now, limit));
         let foreign = news.remaining.map_or(0, |remaining| {
             let mark = self.open.mark(reservation, position, count);
             self.books
@@ -345,7 +345,7 @@ impl Ledger {
             unit: terms.unit,
             needed: units,
             used: meter.used(now, terms),
-            remaining: meter.room(now, terms),
+            remaining: meter.room(now, terms, &self.books.rares),
             capacity: terms.capacity(),
             paused_until: Some(held_back).filter(|&until| until > now),
         }

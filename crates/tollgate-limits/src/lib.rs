@@ -42,6 +42,7 @@
 
 extern crate alloc;
 
+mod adaptive;
 mod amounts;
 mod books;
 mod bucket;
@@ -60,6 +61,7 @@ mod mark;
 mod meter;
 mod news;
 mod open;
+mod others;
 mod policy;
 mod quota;
 mod rare;
@@ -67,7 +69,9 @@ mod resolve;
 mod sliding;
 mod status;
 mod terms;
+mod throttled;
 mod tick;
+mod tighten;
 mod window;
 
 pub use amounts::{Amounts, Number, Unit};
@@ -81,4 +85,5 @@ pub use news::News;
 pub use policy::{Booking, Plan, Policy};
 pub use quota::{Anchor, Calendar, Quota, QuotaError, Shape};
 pub use status::Status;
+pub use throttled::Tightened;
 pub use tick::Tick;

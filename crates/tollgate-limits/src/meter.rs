@@ -1,6 +1,7 @@
 //! `Meter`: one policy's count in one partition, whatever its shape, with pauses and news from the provider.
 
 mod carry;
+mod learn;
 mod look;
 
 use alloc::boxed::Box;
@@ -97,24 +98,11 @@ impl Meter {
         } else {
             self.charge(now, units, Some(seq), terms, rares)
         };
-        if !self.rare.is_none() {
+        if !self.rare.is_none() || terms.spaces_grants() {
             self.pace(now, units, terms, rares);
         }
         let counted = mark.unwrap_or_else(|| self.counted(now, terms));
         Mark::new(counted, self.held.wrapping_sub(self.learned))
-    }
-
-    /// Spaces the next grant after a pause.
-    #[inline(never)]
-    fn pace(&self, now: Tick, units: u64, terms: &Terms, rares: &mut Rares) {
-        if let Some(rare) = rares.get_mut(self.rare)
-            && now < rare.paced_until
-        {
-            // Rounded up, against the caller.
-            let gap = (u128::from(units) * u128::from(terms.window_nanos()))
-                .div_ceil(u128::from(terms.limit()));
-            rare.next_paced = now.plus_nanos(u64::try_from(gap).unwrap_or(u64::MAX));
-        }
     }
 
     /// Replaces a reservation's units, which were `booked` so, by what was used.
@@ -200,39 +188,6 @@ impl Meter {
         rare.paced_until = until.plus_nanos(terms.window_nanos());
     }
 
-    /// Books what the provider counts and we do not: use by others. Returns the units booked.
-    ///
-    /// `mark` is the books at the reservation of the call whose response brought the news, and `sent` its time: news from a call
-    /// sent earlier than the latest heard is stale. What we have charged since that reservation may or may not be in the
-    /// provider's count, so only what exceeds both is foreign; one response never lowers the level.
-    pub(crate) fn adopt(
-        &mut self,
-        now: Tick,
-        sent: Tick,
-        mark: Mark,
-        provider_used: u64,
-        terms: &Terms,
-        rares: &mut Rares,
-    ) -> u64 {
-        if matches!(self.state, State::Slots)
-            || rares
-                .get(self.rare)
-                .is_some_and(|rare| sent < rare.news_sent)
-        {
-            return 0;
-        }
-        if sent > Tick::ZERO {
-            rares.get_or_take(&mut self.rare).news_sent = sent;
-        }
-        let since = mark.rest.wrapping_add(self.learned);
-        let ours = mark.used(terms).saturating_add(since);
-        let foreign = provider_used.saturating_sub(ours);
-        if foreign > 0 {
-            self.charge(now, foreign, None, terms, rares);
-        }
-        foreign
-    }
-
     /// Forgets what is over by `now`.
     pub(crate) fn advance(&mut self, now: Tick, terms: &Terms) {
         match (&mut self.state, &terms.form) {
@@ -293,7 +248,7 @@ impl Meter {
         }
         if let (State::Bucket(bucket), Form::Bucket(rate)) = (&mut self.state, &terms.form) {
             if bucket.settle(now, opened.seq, refund, rate, (self.rare, rares)) {
-                self.tidy(now, rares);
+                self.tidy(now, rate.window, rares);
             }
             return;
         }
@@ -316,10 +271,9 @@ impl Meter {
     }
 
     /// Gives back the rare part if it has become needless.
-    fn tidy(&mut self, now: Tick, rares: &mut Rares) {
+    fn tidy(&mut self, now: Tick, window: u64, rares: &mut Rares) {
         if let Some(rare) = rares.get(self.rare)
-            && rare.is_past(now)
-            && rare.news_sent == Tick::ZERO
+            && rare.is_past(now, window)
         {
             rares.give_back(&mut self.rare);
         }

@@ -28,6 +28,10 @@ pub struct Policy {
     pub(crate) booking: Booking,
     pub(crate) counting: Counting,
     pub(crate) refuses: bool,
+    pub(crate) pace: Option<u64>,
+    pub(crate) shared: bool,
+    pub(crate) trusting: bool,
+    pub(crate) adaptive: Option<(u64, u64)>,
     pub(crate) matches: Vec<Match>,
     pub(crate) partition: Vec<Arc<str>>,
 }
@@ -54,6 +58,10 @@ impl Policy {
             booking: Booking::Arrival,
             counting: Counting::PLAIN,
             refuses: false,
+            pace: None,
+            shared: true,
+            trusting: false,
+            adaptive: None,
             matches: Vec::new(),
             partition: Vec::new(),
         }
@@ -100,6 +108,49 @@ impl Policy {
     #[must_use]
     pub const fn refusing(mut self) -> Self {
         self.refuses = true;
+        self
+    }
+
+    /// Spaces grants at `pace` units per window from the start, as a policy does that has been tightened by refusals
+    /// ([`crate::Ledger::throttled`]): for a rule of the provider's that is known to want it. Between 1 and the limit; slots have none.
+    ///
+    /// # Errors
+    /// [`QuotaError::Pace`] if it is zero, above the limit, or the quota is one of slots.
+    pub fn paced(mut self, pace: u64) -> Result<Self, QuotaError> {
+        if pace == 0 || pace > self.quota.limit() || matches!(self.quota.shape(), Shape::Slots) {
+            return Err(QuotaError::Pace { pace });
+        }
+        self.pace = Some(pace);
+        Ok(self)
+    }
+
+    /// Searches for a limit that is not known: the quota's is where it starts, and it ends up below the one at which the provider
+    /// refuses, between `floor` and `ceiling`. Each partition searches for itself. Grants are spaced at the limit; calls that need more
+    /// units than `floor` may have to wait until it is high enough. Tell the ledger of refusals with [`crate::Ledger::throttled`].
+    ///
+    /// # Errors
+    /// [`QuotaError::Adaptive`] unless 1 <= `floor` <= the quota's limit <= `ceiling` <= [`Quota::MAX_LIMIT`].
+    pub fn adaptive(mut self, floor: u64, ceiling: u64) -> Result<Self, QuotaError> {
+        let limit = self.quota.limit();
+        if floor == 0 || floor > limit || limit > ceiling || ceiling > Quota::MAX_LIMIT {
+            return Err(QuotaError::Adaptive { floor, ceiling });
+        }
+        self.adaptive = Some((floor, ceiling));
+        Ok(self)
+    }
+
+    /// Takes over a limit that a response reports even if it is higher than the quota's. A lower one always wins.
+    #[must_use]
+    pub const fn trusting(mut self) -> Self {
+        self.trusting = true;
+        self
+    }
+
+    /// Expects nobody else to use the quota: use by others that a response shows is booked, but no room is left free for more of it
+    /// and calls are not spaced for it.
+    #[must_use]
+    pub const fn alone(mut self) -> Self {
+        self.shared = false;
         self
     }
 

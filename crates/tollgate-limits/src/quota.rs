@@ -240,6 +240,18 @@ pub enum QuotaError {
         /// The rejected margin.
         margin: Duration,
     },
+    /// The pace is zero or above the limit, or the quota is one of slots.
+    Pace {
+        /// The rejected pace.
+        pace: u64,
+    },
+    /// The bounds of an adaptive policy do not hold its start between them.
+    Adaptive {
+        /// The rejected floor.
+        floor: u64,
+        /// The rejected ceiling.
+        ceiling: u64,
+    },
     /// The policy has no name, or the plan has two policies of one name.
     Name,
     /// More than [`crate::Plan::MAX_POLICIES`] policies.
@@ -276,6 +288,15 @@ impl fmt::Display for QuotaError {
                 f,
                 "a margin of {margin:?} leaves no room: it must be below half a fixed window, and below the time in which a bucket \
                  refills its burst"
+            ),
+            Self::Pace { pace } => write!(
+                f,
+                "a pace of {pace} cannot be kept: it is a number of units per window, from 1 to the limit, and slots have none"
+            ),
+            Self::Adaptive { floor, ceiling } => write!(
+                f,
+                "an adaptive policy starts at its limit, which must lie between a floor of at least 1 ({floor}) and the ceiling                  ({ceiling}, at most {})",
+                Quota::MAX_LIMIT
             ),
             Self::Name => f.write_str("each policy needs a name of its own"),
             Self::TooManyPolicies => write!(

@@ -1,10 +1,10 @@
 //! `Rare`: what a meter has to remember only now and then, kept apart so that a million idle meters stay small.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
-use crate::{Tick, layers::Layers};
+use crate::{Tick, layers::Layers, others::Others};
 
-/// Layers of a bucket with several open reservations, pauses, and the order of news.
+/// Layers of a bucket with several open reservations, pauses, and what is known of others.
 #[derive(Clone, Debug)]
 pub(crate) struct Rare {
     pub(crate) layers: Layers,
@@ -12,7 +12,7 @@ pub(crate) struct Rare {
     // After a pause, grants are spaced at the quota's rate until then, so that no herd returns at one instant.
     pub(crate) paced_until: Tick,
     pub(crate) next_paced: Tick,
-    pub(crate) news_sent: Tick,
+    pub(crate) others: Option<Box<Others>>,
 }
 
 /// Where a meter's [`Rare`] lies, if it has one.
@@ -33,7 +33,7 @@ impl Rare {
             paused_until: Tick::ZERO,
             paced_until: Tick::ZERO,
             next_paced: Tick::ZERO,
-            news_sent: Tick::ZERO,
+            others: None,
         }
     }
 
@@ -42,9 +42,13 @@ impl Rare {
         self.paused_until.max(self.next_paced.min(self.paced_until))
     }
 
-    /// Whether it holds nothing that a later call could feel, the order of news aside.
-    pub(crate) fn is_past(&self, now: Tick) -> bool {
-        self.layers.are_plain() && self.paused_until <= now && self.paced_until <= now
+    /// Whether it holds nothing that a later call could feel.
+    pub(crate) fn is_past(&self, now: Tick, window: u64) -> bool {
+        let others = self.others.as_ref();
+        self.layers.are_plain()
+            && self.paused_until <= now
+            && self.paced_until <= now
+            && others.is_none_or(|others| others.is_past(now, window))
     }
 }
 
@@ -88,13 +92,14 @@ impl Rares {
         &mut self.items[id.place()]
     }
 
-    /// A meter's own pauses and the spacing after them, copied from others.
+    /// A meter's own pauses, spacing and knowledge of others, copied from another one's.
     pub(crate) fn copy_pauses(&mut self, from: &Rare) -> RareId {
         let mut id = RareId::NONE;
         let rare = self.get_or_take(&mut id);
         rare.paused_until = from.paused_until;
         rare.paced_until = from.paced_until;
         rare.next_paced = from.next_paced;
+        rare.others.clone_from(&from.others);
         id
     }
 

@@ -8,6 +8,9 @@ use crate::Tick;
 /// the log at as many cells, and costs at most that part of the quota.
 const CELLS: u64 = 4096;
 
+/// Charges of unknown time are dated to so many instants.
+const PIECES: u64 = 16;
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     pub(crate) limit: u64,
@@ -80,6 +83,29 @@ impl Sliding {
                 units,
             }),
         }
+    }
+
+    /// Charges `units` that were used at unknown times between `since` and `now`, as if they had been used evenly.
+    pub(crate) fn charge_since(&mut self, since: Tick, now: Tick, units: u64) {
+        let span = u128::from(now.as_nanos().saturating_sub(since.as_nanos()));
+        let mut left = units;
+        for i in 1..=PIECES {
+            let later = (span * u128::from(i)).div_ceil(u128::from(PIECES));
+            let at = since.plus_nanos(u64::try_from(later).unwrap_or(u64::MAX));
+            let piece = left.div_ceil(PIECES + 1 - i);
+            left -= piece;
+            // In a cell that ages out no earlier, so that the cells stay in order.
+            let cell = self.cells.partition_point(|cell| cell.last < at);
+            match self.cells.get_mut(cell) {
+                Some(cell) => cell.units += piece,
+                None => self.cells.push_back(Cell {
+                    first: at,
+                    last: at,
+                    units: piece,
+                }),
+            }
+        }
+        self.used += units;
     }
 
     /// Gives back `refund` units of a charge made `at`, if it has not aged out.

@@ -31,6 +31,8 @@ pub struct Status {
     pub paused_until: Option<Tick>,
     /// Until when calls are spaced at the quota's rate, after a pause.
     pub paced_until: Option<Tick>,
+    /// Units per window at which calls are spaced since refusals have taught to; see [`Ledger::throttled`].
+    pub pace: Option<u64>,
     /// When one more unit fits if nothing else is charged; `None` if that takes a settlement.
     pub next_admission: Option<Tick>,
     /// Whether it is the one partition of all keys that got none of their own; see [`Ledger::partition_limit`].
@@ -110,6 +112,7 @@ impl Ledger {
             open,
             paused_until: after_now(meter.pause_end(&self.books.rares)),
             paced_until: after_now(meter.pace_end(&self.books.rares)),
+            pace: terms.tightening.pace(now, terms.limit()),
             next_admission: self.books.fit(m, now, 1),
             overflow,
         })

@@ -1,7 +1,8 @@
 //! `Terms`: the numbers of a policy as its meters use them.
 
 use crate::{
-    Amounts, Booking, Counting, Policy, Shape, Unit, bucket::Rate, sliding::Span, window::Frame,
+    Amounts, Booking, Counting, Policy, Shape, Unit, adaptive::Climb, bucket::Rate, sliding::Span,
+    tighten::Tightening, window::Frame,
 };
 
 /// What the meters of a policy share, and what a meter has for itself once the provider has told it of a lower limit.
@@ -13,6 +14,14 @@ pub(crate) struct Terms {
     /// Whether calls are refused once it is spent.
     pub(crate) refuses: bool,
     pub(crate) form: Form,
+    /// What was learned from refusals: the same in all terms of a policy.
+    pub(crate) tightening: Tightening,
+    /// How the limit is searched for, where it is not known; each meter searches for itself.
+    pub(crate) climb: Option<Climb>,
+    /// Whether a higher limit in a header is taken over.
+    pub(crate) trusting: bool,
+    /// Whether room is left free for others once they are heard of.
+    pub(crate) shared: bool,
 }
 
 /// How a policy counts a call, and books its reservation.
@@ -99,7 +108,19 @@ impl Terms {
             },
             refuses: policy.refuses,
             form,
+            tightening: policy.pace.map_or_else(Tightening::default, Tightening::at),
+            shared: policy.shared,
+            climb: policy
+                .adaptive
+                .map(|(floor, ceiling)| Climb::new(floor, ceiling)),
+            trusting: policy.trusting,
         }
+    }
+
+    /// Whether every grant holds back the next one.
+    #[inline]
+    pub(crate) const fn spaces_grants(&self) -> bool {
+        self.tightening.is_on() || self.climb.is_some()
     }
 
     /// The units that a call takes.
@@ -134,14 +155,14 @@ impl Terms {
         }
     }
 
-    /// The same with a lower limit; a bucket's burst is then no more than that.
-    pub(crate) fn lowered(&self, limit: u64) -> Self {
+    /// The same with another limit; a bucket's burst is then no more than that.
+    pub(crate) fn limited(&self, limit: u64) -> Self {
         let mut lowered = self.clone();
         match &mut lowered.form {
-            Form::Bucket(rate) => *rate = rate.lowered(limit),
+            Form::Bucket(rate) => *rate = rate.limited(limit),
             Form::Window(frame) => frame.limit = limit,
             Form::Sliding(span) => span.limit = limit,
-            Form::Slots(_) => {}
+            Form::Slots(slots) => *slots = limit,
         }
         lowered
     }

@@ -75,7 +75,6 @@ type Key = (String, bool, Vec<String>);
 
 struct Open {
     call: usize,
-    at: u64,
     amounts: Amounts,
     reservation: Reservation,
     /// In the order of the plan when it was made.
@@ -272,7 +271,6 @@ impl World {
                 }
                 self.open.push(Open {
                     call,
-                    at: self.now,
                     amounts,
                     reservation,
                     histories,

@@ -75,12 +75,12 @@ fn pair(provider: &str, specs: &[PolicySpec], calls: usize) -> Pair {
         quota,
         unit: spec.unit,
         charging: match spec.charge {
-            ChargeName::Completion => Charging::Completion,
+            ChargeName::Completion | ChargeName::Produced => Charging::Completion,
             _ => Charging::Arrival,
         },
-        // More than a few windows of calls that take one unit each; what fits at once says nothing of a rate.
+        // No less than two windows of calls that take one unit each; what fits at once says nothing of a rate.
         calls: match spec.unit {
-            Unit::Requests => calls.max(4 * usize::try_from(spec.limit).unwrap_or(usize::MAX)),
+            Unit::Requests => calls.max(2 * usize::try_from(spec.limit).unwrap_or(usize::MAX)),
             _ => calls,
         },
         safe: true,

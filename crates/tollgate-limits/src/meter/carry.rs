@@ -54,7 +54,10 @@ impl Meter {
             (State::Sliding(sliding), _) => sliding.is_fresh(),
             _ => true,
         };
-        idle && self.held == 0 && rares.get(self.rare).is_none_or(|rare| rare.is_past(now))
+        idle && self.held == 0
+            && rares
+                .get(self.rare)
+                .is_none_or(|rare| rare.is_past(now, terms.window_nanos()))
     }
 
     /// Takes on other terms of the same shape from `now` on, which has been advanced to.

@@ -11,13 +11,16 @@ impl Meter {
     /// Whether `units` more fit now.
     #[inline]
     pub(crate) fn fits(&mut self, now: Tick, units: u64, terms: &Terms, rares: &Rares) -> bool {
-        if !self.rare.is_none() && self.held_back_until(rares) > now {
-            return false;
+        let mut wanted = units.saturating_add(self.held);
+        if !self.rare.is_none() {
+            if self.held_back_until(rares) > now {
+                return false;
+            }
+            wanted = wanted.saturating_add(self.headroom(now, units, terms, rares));
         }
         if units == 0 {
             return true;
         }
-        let wanted = units.saturating_add(self.held);
         if let (State::Bucket(bucket), Form::Bucket(rate)) = (&self.state, &terms.form) {
             return bucket.fits(now, wanted, rate);
         }
@@ -59,7 +62,9 @@ impl Meter {
         if units == 0 {
             return Some(from);
         }
-        let wanted = units.saturating_add(held);
+        let wanted = units
+            .saturating_add(held)
+            .saturating_add(self.headroom(from, units, terms, rares));
         match (&self.state, &terms.form) {
             (State::Bucket(bucket), Form::Bucket(rate)) => {
                 bucket.fit(wanted, rate).map(|at| at.max(from))
@@ -77,11 +82,13 @@ impl Meter {
     }
 
     /// Units that could be granted now if no 429 held them back. The state must have been advanced.
-    pub(crate) fn room(&self, now: Tick, terms: &Terms) -> u64 {
+    pub(crate) fn room(&self, now: Tick, terms: &Terms, rares: &Rares) -> u64 {
+        let headroom = self.headroom(now, 0, terms, rares);
+        let held = self.held.saturating_add(headroom);
         match (&self.state, &terms.form) {
-            (State::Bucket(bucket), Form::Bucket(rate)) => bucket.room(now, self.held, rate),
-            (State::Window(window), Form::Window(frame)) => window.room(now, self.held, frame),
-            (State::Sliding(sliding), Form::Sliding(span)) => sliding.room(self.held, span),
+            (State::Bucket(bucket), Form::Bucket(rate)) => bucket.room(now, held, rate),
+            (State::Window(window), Form::Window(frame)) => window.room(now, held, frame),
+            (State::Sliding(sliding), Form::Sliding(span)) => sliding.room(held, span),
             (State::Slots, Form::Slots(limit)) => limit.saturating_sub(self.held),
             _ => unreachable!("{MISMATCH}"),
         }

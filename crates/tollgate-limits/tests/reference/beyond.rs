@@ -124,7 +124,7 @@ impl World {
             remaining,
             rounding,
         };
-        let changed = history.adopt(self.now, open.at, open.call, &news);
+        let changed = history.adopt(self.now, open.call, &news);
         let now = Tick::from_nanos(self.now);
         prop_assert_eq!(self.ledger.adopt(now, &open.reservation, &news), changed);
         prop_assert!(

@@ -79,7 +79,6 @@ pub(crate) struct History {
     pub(crate) paused_until: u64,
     pub(crate) paced_until: u64,
     next_paced: u64,
-    news_sent: u64,
     /// Every amount ever charged, and by each open call: the use when it was reserved, and how many of them there were.
     learned: Vec<u64>,
     seen: BTreeMap<usize, (u64, usize)>,
@@ -97,7 +96,6 @@ impl History {
             paused_until: 0,
             paced_until: 0,
             next_paced: 0,
-            news_sent: 0,
             learned: Vec::new(),
             seen: BTreeMap::new(),
         }
@@ -387,7 +385,7 @@ impl History {
         matches!(self.spec.shape, Kind::Slots) || self.spec.booking == Booking::Completion
     }
 
-    pub(crate) fn adopt(&mut self, now: u64, sent: u64, call: usize, news: &News) -> bool {
+    pub(crate) fn adopt(&mut self, now: u64, call: usize, news: &News) -> bool {
         if matches!(self.spec.shape, Kind::Slots) {
             return false;
         }
@@ -399,10 +397,9 @@ impl History {
                 what: What::Limit(limit),
             });
         }
-        let Some(remaining) = news.remaining.filter(|_| sent >= self.news_sent) else {
+        let Some(remaining) = news.remaining else {
             return lowered.is_some();
         };
-        self.news_sent = sent;
         let theirs = self
             .capacity()
             .min(self.limit())

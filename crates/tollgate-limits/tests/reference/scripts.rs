@@ -273,6 +273,7 @@ impl Rule {
             Kind::Slots => Quota::slots(*limit),
         };
         let mut policy = Policy::new(name, quota.unwrap())
+            .alone()
             .booking(*booking)
             .margin(Duration::from_nanos(*margin))
             .unwrap();

@@ -1,0 +1,261 @@
+//! A limit that nobody has told: an adaptive policy must find it from refusals alone.
+//!
+//! The client is saturated, hears no headers, and starts far below or far above the hidden limit. A refused call is sent again, first
+//! in line. After 20 windows the policy's limit must be within 10 % of the hidden one, and of all calls until then less than 1 % may
+//! have been refused. `share` is what was admitted from the 20th to the 40th window, of `limit x window / (window + jitter)`, and
+//! shows what the search itself costs. Slots have no window: there a window is a minute, in which calls of one to three seconds run.
+
+use serde::Serialize;
+use tollgate_limits::{Amounts, Plan, Policy, Quota, Tick, Unit};
+use tollgate_sim::provider::{self, Charging, Rules, Shape};
+
+use crate::pairings::lost;
+use crate::report::{Report, Table};
+use crate::world::{Call, MILLI, MINUTE, SECOND, Step, World, span};
+
+/// One search.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// What the client uses.
+    pub client_shape: String,
+    /// What the provider enforces.
+    pub server_rule: String,
+    /// The hidden limit.
+    pub hidden: u64,
+    /// Where the search began.
+    pub start: u64,
+    /// The policy's limit after 20 windows.
+    pub found: u64,
+    /// Calls in 20 windows.
+    pub calls: usize,
+    /// Refused of them.
+    pub throttled: usize,
+    /// `throttled` of `calls`.
+    pub throttled_share: f64,
+    /// The same from the 20th to the 40th window.
+    pub later_throttled_share: f64,
+    /// Admitted from the 20th to the 40th window, of what the provider would have admitted.
+    pub share: f64,
+}
+
+/// Plays every search.
+#[must_use]
+pub fn run(seed: u64) -> Vec<Row> {
+    cases().iter().map(|case| case.play(seed)).collect()
+}
+
+/// As table and JSON, with what does not hold.
+#[must_use]
+pub fn report(rows: &[Row], seed: u64) -> Report {
+    let mut table = Table::new([
+        "ours",
+        "the provider's",
+        "hidden",
+        "start",
+        "found",
+        "calls",
+        "429s",
+        "%",
+        "later %",
+        "share",
+    ]);
+    let mut broken = Vec::new();
+    for row in rows {
+        let search = format!(
+            "{} against {} of {} from {}",
+            row.client_shape, row.server_rule, row.hidden, row.start
+        );
+        if row.found.abs_diff(row.hidden) * 10 > row.hidden {
+            broken.push(format!("{search}: within 10 % after 20 windows"));
+        }
+        if row.throttled_share >= 0.01 {
+            broken.push(format!("{search}: less than 1 % 429s"));
+        }
+        table.line([
+            row.client_shape.clone(),
+            row.server_rule.clone(),
+            row.hidden.to_string(),
+            row.start.to_string(),
+            row.found.to_string(),
+            row.calls.to_string(),
+            row.throttled.to_string(),
+            format!("{:.3}", row.throttled_share * 100.0),
+            format!("{:.3}", row.later_throttled_share * 100.0),
+            format!("{:.4}", row.share),
+        ]);
+    }
+    Report::new("adaptive", seed, &rows, table).broken(broken)
+}
+
+struct Case {
+    client_shape: &'static str,
+    quota: Quota,
+    server_rule: &'static str,
+    rule: provider::Quota,
+    dearest: u64,
+}
+
+fn cases() -> Vec<Case> {
+    let minute = span(MINUTE);
+    let rpm = |start| Quota::sliding(Unit::Requests, start, minute).expect("a quota");
+    let tpm = |start| Quota::sliding(Unit::TotalTokens, start, minute).expect("a quota");
+    let bucket = |start| Quota::bucket(Unit::Requests, start, minute).expect("a quota");
+    let rule = |unit, limit, shape| provider::Quota::new(unit, limit, minute, shape);
+    let rule = |unit, limit, shape| rule(unit, limit, shape).expect("a valid quota");
+    let (requests, tokens) = (provider::Unit::Requests, provider::Unit::Total);
+    let full = Shape::Bucket { burst: 1_000 };
+    let counter = Shape::SlidingCounter;
+    let mut cases = Vec::new();
+    let mut case = |client_shape, quota, server_rule, rule, dearest| {
+        cases.push(Case {
+            client_shape,
+            quota,
+            server_rule,
+            rule,
+            dearest,
+        });
+    };
+    for start in [60, 5_000] {
+        case(
+            "sliding RPM",
+            rpm(start),
+            "sliding log",
+            rule(requests, 1_000, Shape::SlidingLog),
+            1,
+        );
+        case(
+            "sliding RPM",
+            rpm(start),
+            "aligned window",
+            rule(requests, 1_000, Shape::Aligned),
+            1,
+        );
+        case(
+            "sliding RPM",
+            rpm(start),
+            "sliding counter",
+            rule(requests, 1_000, counter),
+            1,
+        );
+        case(
+            "sliding RPM",
+            rpm(start),
+            "bucket of the limit",
+            rule(requests, 1_000, full),
+            1,
+        );
+        case(
+            "bucket RPM",
+            bucket(start),
+            "bucket of the limit",
+            rule(requests, 1_000, full),
+            1,
+        );
+    }
+    for start in [20_000, 2_000_000] {
+        let log = rule(tokens, 250_000, Shape::SlidingLog);
+        case("sliding TPM", tpm(start), "sliding log", log, 2_000);
+    }
+    for start in [2, 50] {
+        let slots = Quota::slots(start).expect("slots");
+        case(
+            "slots",
+            slots,
+            "calls at once",
+            provider::Quota::concurrency(20),
+            1,
+        );
+    }
+    cases
+}
+
+impl Case {
+    fn play(&self, seed: u64) -> Row {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let unit = self.quota.unit();
+        let floor = self.dearest.min(self.quota.limit());
+        let policy = Policy::new("limit", self.quota.clone())
+            .adaptive(floor, Quota::MAX_LIMIT)
+            .expect("bounds around the start");
+        let plan = Plan::new([policy]).expect("one policy");
+        let rules = Rules::new(Charging::Arrival, vec![self.rule]);
+        let start = rng.u64(0..MINUTE) + SECOND;
+        let (found_at, end) = (start + 20 * MINUTE, start + 40 * MINUTE);
+        let mut world = World::new(plan, unit, rules, start, rng.u64(..));
+        let mut again: Vec<Call> = Vec::new();
+        let (mut calls, mut throttled, mut found) = ([0; 2], [0; 2], 0);
+        let mut admitted = 0;
+        while world.now < end {
+            let later = usize::from(world.now >= found_at);
+            if later == 1 && found == 0 {
+                found = world.ledger.snapshot(Tick::from_nanos(world.now))[0].limit;
+            }
+            if !world.waits() {
+                let call = again.pop().unwrap_or_else(|| Call {
+                    units: rng.u64(1..=self.dearest),
+                    runs: match unit {
+                        Unit::Concurrency => rng.u64(SECOND..3 * SECOND),
+                        _ => rng.u64(50 * MILLI..300 * MILLI),
+                    },
+                });
+                if world.send(call) {
+                    calls[later] += 1;
+                } else {
+                    again.push(call);
+                }
+                continue;
+            }
+            let Step::Answered(answer) = world.step() else {
+                continue;
+            };
+            let used = match answer.refused {
+                None => {
+                    admitted += match unit {
+                        Unit::Concurrency => answer.call.runs,
+                        _ => answer.call.units,
+                    } * later as u64;
+                    world.amounts(answer.call)
+                }
+                Some(wait) => {
+                    throttled[later] += 1;
+                    again.push(answer.call);
+                    let now = Tick::from_nanos(world.now);
+                    let until = now.plus(span(wait.unwrap_or(0)));
+                    world
+                        .ledger
+                        .throttled(now, &answer.reservation, Some(unit), until);
+                    Amounts::call(0, 0)
+                }
+            };
+            world.settle(answer.reservation, &used);
+        }
+        let best = match unit {
+            Unit::Concurrency => (self.rule.limit() * (end - found_at)) as f64,
+            _ => (self.rule.limit() * 20) as f64 / lost(&self.rule),
+        };
+        Row {
+            client_shape: self.client_shape.to_owned(),
+            server_rule: self.server_rule.to_owned(),
+            hidden: self.rule.limit(),
+            start: self.quota.limit(),
+            found,
+            calls: calls[0],
+            throttled: throttled[0],
+            throttled_share: throttled[0] as f64 / calls[0].max(1) as f64,
+            later_throttled_share: throttled[1] as f64 / calls[1].max(1) as f64,
+            share: admitted as f64 / best,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hidden_limit_is_found() {
+        let seed = 7;
+        let report = report(&run(seed), seed);
+        assert!(report.held(), "{report}");
+    }
+}

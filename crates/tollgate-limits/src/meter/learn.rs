@@ -1,0 +1,137 @@
+//! What a meter learns: use by others that headers show, and how far apart its grants must be.
+
+use alloc::boxed::Box;
+
+use super::{Meter, State};
+use crate::{
+    Tick,
+    mark::Mark,
+    others::Others,
+    rare::Rares,
+    terms::{Form, Terms},
+};
+
+impl Meter {
+    /// Spaces the next grant: after a pause, among others, and where refusals have taught to.
+    #[inline(never)]
+    pub(super) fn pace(&mut self, now: Tick, units: u64, terms: &Terms, rares: &mut Rares) {
+        if matches!(self.state, State::Slots) {
+            return;
+        }
+        let limit = terms.limit();
+        let known = rares.get(self.rare);
+        let after_pause = known.filter(|rare| now < rare.paced_until).map(|_| limit);
+        let among_others = known
+            .and_then(|rare| rare.others.as_ref())
+            .map(|others| others.pace(limit));
+        let tightened = terms.tightening.pace(now, limit);
+        let searching = terms.climb.map(|_| limit);
+        let paces = [after_pause, among_others, tightened, searching];
+        let Some(pace) = paces.into_iter().flatten().min() else {
+            return;
+        };
+        // Rounded up, against the caller.
+        let gap = (u128::from(units) * u128::from(terms.window_nanos())).div_ceil(u128::from(pace));
+        let rare = rares.get_or_take(&mut self.rare);
+        rare.next_paced = now.plus_nanos(u64::try_from(gap).unwrap_or(u64::MAX));
+        if among_others.or(tightened).or(searching).is_some() {
+            rare.paced_until = rare.paced_until.max(rare.next_paced);
+        }
+    }
+
+    /// Whether a call reserved at `at` would hold back the next one.
+    pub(crate) fn spaces_grants(&self, at: Tick, terms: &Terms, rares: &Rares) -> bool {
+        let rare = rares.get(self.rare);
+        terms.spaces_grants()
+            || rare.is_some_and(|rare| rare.paced_until > at || rare.others.is_some())
+    }
+
+    /// Units to leave free for others beside a call of `units`, which must fit some day.
+    pub(super) fn headroom(&self, now: Tick, units: u64, terms: &Terms, rares: &Rares) -> u64 {
+        let Some(others) = rares.get(self.rare).and_then(|rare| rare.others.as_ref()) else {
+            return 0;
+        };
+        // Room left free in a bucket costs none of its rate; in a window it is lost.
+        let deviations = match self.state {
+            State::Bucket(_) => 6,
+            _ => 3,
+        };
+        let headroom = others.headroom(now, terms.window_nanos(), terms.limit(), deviations);
+        headroom.min(terms.capacity().saturating_sub(units))
+    }
+
+    /// Whether the books already tell why a call was refused: usage was learned too late, or others use the quota.
+    pub(crate) fn explains_refusal(&self, now: Tick, terms: &Terms, rares: &Rares) -> bool {
+        let in_debt = self.used(now, terms).saturating_add(self.held) > terms.capacity();
+        let others = rares.get(self.rare).and_then(|rare| rare.others.as_ref());
+        in_debt || others.is_some_and(|others| others.known() > 0)
+    }
+
+    /// Books what the provider counts and we do not: use by others. Returns the units booked.
+    ///
+    /// `mark` is the books at the reservation of the call whose response brought the news, and `sent` its time. What we have charged
+    /// since that reservation may or may not be in the provider's count, so only what exceeds both is foreign. One response never
+    /// lowers the level, so it does not matter in which order they come.
+    pub(crate) fn adopt(
+        &mut self,
+        now: Tick,
+        sent: Tick,
+        mark: Mark,
+        provider_used: u64,
+        terms: &Terms,
+        rares: &mut Rares,
+    ) -> u64 {
+        if matches!(self.state, State::Slots) {
+            return 0;
+        }
+        let since = mark.rest.wrapping_add(self.learned);
+        let ours = mark.used(terms).saturating_add(since);
+        let foreign = provider_used.saturating_sub(ours);
+        if !terms.shared {
+            if foreign > 0 {
+                self.charge(now, foreign, None, terms, rares);
+            }
+            return foreign;
+        }
+        let window = terms.window_nanos();
+        let known = rares
+            .get_mut(self.rare)
+            .and_then(|rare| rare.others.as_mut());
+        // Used since the last answer, or else at any time within a window.
+        let window_ago = now.minus_nanos(window);
+        let used_since = known
+            .as_ref()
+            .map_or(window_ago, |others| others.last().max(window_ago));
+        match known {
+            Some(others) => others.hear(now, sent, used_since, foreign, window),
+            None if foreign > 0 => {
+                let mut others = Others::new(now);
+                others.hear(now, sent, used_since, foreign, window);
+                rares.get_or_take(&mut self.rare).others = Some(Box::new(others));
+            }
+            None => {}
+        }
+        if foreign > 0 {
+            self.charge_since(used_since, now, foreign, terms, rares);
+        }
+        foreign
+    }
+
+    /// Charges what others used at unknown times between `since` and `now`.
+    fn charge_since(
+        &mut self,
+        since: Tick,
+        now: Tick,
+        units: u64,
+        terms: &Terms,
+        rares: &mut Rares,
+    ) {
+        if let (State::Sliding(sliding), Form::Sliding(span)) = (&mut self.state, &terms.form) {
+            self.learned = self.learned.wrapping_add(units);
+            sliding.advance(now, span);
+            sliding.charge_since(since, now, units.min(u64::MAX - sliding.used()));
+        } else {
+            self.charge(now, units, None, terms, rares);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `Others`: use of a quota by other programs, as the provider's headers show it, and how much of it to expect before the next news.
+//!
+//! What an answer shows is booked, and then it is known. What others have taken since that answer was sent is not, and a call of ours
+//! that counts on it would be refused. So room is left free for it: the rate at which they use the quota, times the time since the
+//! last answer, and a few standard deviations more, as if their bursts came at random (a compound Poisson process, whose variance is
+//! rate times time times the size-weighted mean of a burst).
+
+use crate::Tick;
+
+/// What is known of others on one meter. Made with the first news of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Others {
+    /// When an answer was heard last.
+    last: Tick,
+    /// How long calls take to be answered: a running mean, in nanoseconds.
+    flight: u64,
+    /// Units of others by when they were used, the newest first: an eighth of a window each.
+    parts: [u64; PARTS as usize],
+    /// When the newest part began.
+    began: Tick,
+    /// The most units of a window, forgotten slowly.
+    level: u64,
+    /// By how much others took more or less than expected, squared, summed over about a window.
+    squares: u128,
+}
+
+const PARTS: u64 = 8;
+
+impl Others {
+    /// Of the limit, what is left free for deviations at most: an eighth.
+    const MOST: u64 = 8;
+    /// What is forgotten of the level in each part of a window: a thirty-second. As long as our books show more than the provider's,
+    /// others hide in the difference, so a time without news of them need not be one without them.
+    const FORGET: u64 = 32;
+
+    /// The part of a window after which silence leaves no more room free: a thirty-second.
+    const SILENCE: u128 = 32;
+
+    pub(crate) const fn new(now: Tick) -> Self {
+        Self {
+            last: now,
+            flight: 0,
+            parts: [0; PARTS as usize],
+            began: now,
+            level: 0,
+            squares: 0,
+        }
+    }
+
+    /// Whether nothing has been heard for a window.
+    pub(crate) fn is_past(&self, now: Tick, window: u64) -> bool {
+        self.last.plus_nanos(window) <= now
+    }
+
+    /// When an answer was heard last.
+    pub(crate) const fn last(&self) -> Tick {
+        self.last
+    }
+
+    /// Takes an answer into account that showed `units` more than was known, used since `since`; its call had been reserved at `sent`.
+    pub(crate) fn hear(&mut self, now: Tick, sent: Tick, since: Tick, units: u64, window: u64) {
+        let part = (window / PARTS).max(1);
+        while self.began.plus_nanos(part) <= now {
+            self.began = if self.level > 0 {
+                self.began.plus_nanos(part)
+            } else {
+                now
+            };
+            self.parts.rotate_right(1);
+            self.parts[0] = 0;
+            self.level -= self.level.div_ceil(Self::FORGET);
+            self.squares -= self.squares.div_ceil(u128::from(PARTS));
+        }
+        // After a silence a difference says more about what has aged out than about others.
+        if now.since(self.last).as_nanos() <= u128::from(self.flight) {
+            let off = u128::from(units.abs_diff(self.expected(now, window)));
+            self.squares = self.squares.saturating_add(off * off);
+        }
+        self.spread(now, since, units, part);
+        self.level = self.level.max(self.known());
+        let flight = u64::try_from(now.since(sent).as_nanos()).unwrap_or(u64::MAX);
+        self.flight = if self.flight == 0 {
+            flight
+        } else {
+            self.flight - self.flight / 8 + flight / 8
+        };
+        self.last = now;
+    }
+
+    fn spread(&mut self, now: Tick, since: Tick, units: u64, part: u64) {
+        let span = u64::try_from(now.since(since).as_nanos()).unwrap_or(u64::MAX);
+        let parts = (span / part + 1).min(PARTS);
+        let mut left = units;
+        for i in (0..parts).rev() {
+            let piece = left / (i + 1);
+            self.parts[i as usize] = self.parts[i as usize].saturating_add(piece);
+            left -= piece;
+        }
+    }
+
+    /// Units of others within a window.
+    pub(crate) fn known(&self) -> u64 {
+        self.parts
+            .iter()
+            .fold(0, |sum, part| sum.saturating_add(*part))
+    }
+
+    /// Units per window at which to space grants: what others leave of the limit and half of that more. Calls sent all at once would be
+    /// followed by a silence in which nothing is heard.
+    pub(crate) fn pace(&self, limit: u64) -> u64 {
+        let left = limit.saturating_sub(self.level).max(limit / Self::MOST);
+        left.saturating_add(left / 2).max(1)
+    }
+
+    /// Units that others are expected to have taken since the last answer was heard.
+    fn expected(&self, now: Tick, window: u64) -> u64 {
+        let since = now.since(self.last).as_nanos();
+        let expected = u128::from(self.known()) * since / u128::from(window);
+        u64::try_from(expected).unwrap_or(u64::MAX)
+    }
+
+    /// Units to leave free at `now` for what has not been heard of yet: the mean and so many standard deviations.
+    pub(crate) fn headroom(&self, now: Tick, window: u64, limit: u64, deviations: u8) -> u64 {
+        let window = u128::from(window);
+        // What was taken while the last answer and the next call are on their way counts too. After a silence a call is worth the risk,
+        // since it brings news.
+        let since =
+            now.since(self.last).as_nanos().min(window / Self::SILENCE) + u128::from(self.flight);
+        let mean = (u128::from(self.level) * since).div_ceil(window);
+        let variance = self.squares.saturating_mul(since >> 20) / (window >> 20).max(1);
+        let deviations = variance.isqrt().saturating_mul(u128::from(deviations));
+        let units = mean + deviations.min(u128::from(limit / Self::MOST));
+        u64::try_from(units).unwrap_or(u64::MAX)
+    }
+}
