@@ -22,7 +22,7 @@ use crate::{
 /// It is a [`Recorder`]: give a clone of it to the gate, or to `tollgate::Builder::journal`, which also restores what has been spent.
 /// Recording never waits for the disk; one thread writes what has gathered in a transaction, at most 50 ms later. A record is
 /// *acknowledged* once its transaction is on the disk, and then outlives a crash of the program and of the machine. Clones share one
-/// file and one thread; dropping the last one writes what is left.
+/// file and one thread; dropping the last one writes what is left, and blocks until that is done.
 ///
 /// Calls that were never sent, because the gate refused them or the caller gave up, are not in it. Calls in flight when the program
 /// is killed are not either.

@@ -1,6 +1,6 @@
 //! `Queue`: what the callers hand over to the writer, and who waits until it is durable.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(crate) struct Queue {
     /// Wakes those who block in a flush.
     done: Condvar,
     limit: usize,
-    named: Vec<std::sync::Arc<str>>,
+    named: Vec<Arc<str>>,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ const LINGER: Duration = Duration::from_millis(50);
 const RETRY: Duration = Duration::from_secs(1);
 
 impl Queue {
-    pub(crate) fn new(limit: usize, named: Vec<std::sync::Arc<str>>) -> Self {
+    pub(crate) fn new(limit: usize, named: Vec<Arc<str>>) -> Self {
         Self {
             state: Mutex::default(),
             work: Condvar::new(),
@@ -75,6 +75,16 @@ impl Queue {
 
     /// Takes a record over. Never waits for the file: where there is no place for it, its numbers go into the sums.
     pub(crate) fn push(&self, record: Record) {
+        if self.place(record) {
+            tracing::warn!(
+                target: "tollgate",
+                "the usage journal cannot keep up: calls are added to its sums without a record of their own"
+            );
+        }
+    }
+
+    /// Finds a place for a record. Returns whether it is the first that found none.
+    fn place(&self, record: Record) -> bool {
         let mut state = self.lock();
         state.handed += 1;
         let batch = &mut state.batch;
@@ -84,19 +94,14 @@ impl Queue {
             if waiting == 1 || waiting == FULL {
                 self.work.notify_one();
             }
-            return;
+            return false;
         }
         let key = LaneKey::of(&record.labels, &self.named);
         batch.folded.add(&record, key);
         batch.folded_until = batch.folded_until.max(Some(record.at_ms));
         state.folded += 1;
-        if state.folded == 1 {
-            tracing::warn!(
-                target: "tollgate",
-                "the usage journal cannot keep up: calls are added to its sums without a record of their own"
-            );
-        }
         self.work.notify_one();
+        state.folded == 1
     }
 
     /// What is to be written next; `None` once nothing is left and nobody holds the journal any more.
@@ -146,15 +151,15 @@ impl Queue {
     /// Says that a batch could not be written, and waits until it is worth trying again. Returns whether it is: not when the journal
     /// is being closed.
     pub(crate) fn failed(&self, error: &JournalError) -> bool {
-        let (wakers, asked) = {
+        let (first, wakers, asked) = {
             let mut state = self.lock();
             state.failures += 1;
-            if state.failure.is_none() {
-                tracing::error!(target: "tollgate", %error, "the usage journal is not written");
-            }
-            state.failure = Some(error.clone());
-            (std::mem::take(&mut state.wakers), state.asked)
+            let first = state.failure.replace(error.clone()).is_none();
+            (first, std::mem::take(&mut state.wakers), state.asked)
         };
+        if first {
+            tracing::error!(target: "tollgate", %error, "the usage journal is not written");
+        }
         self.done.notify_all();
         wakers.into_iter().for_each(Waker::wake);
         let state = self.lock();

@@ -36,8 +36,9 @@ const FINE: Duration = Duration::from_secs(25 * 60 * 60);
 /// Calendar windows are not all of their nominal length: months differ by three days, and days by an hour or two.
 const UNEVEN: Duration = Duration::from_secs(4 * 24 * 60 * 60);
 
-/// How many windows are replayed to find out where those begin that begin with a call.
+/// How many windows are replayed to find out where those begin that begin with a call, if they are no longer than a day.
 const WINDOWS: u32 = 8;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Reader {
     /// Hands over, in the order of time, what the policies of `plan` still count at `now`.
@@ -126,7 +127,9 @@ impl Reach {
                 {
                     reach.add_coarse(window);
                 }
-                Shape::Window(Anchor::FirstCall) => reach.add_fine(window.saturating_mul(WINDOWS)),
+                Shape::Window(Anchor::FirstCall) => {
+                    reach.add_fine((window * WINDOWS).min(DAY).max(window * 2));
+                }
                 Shape::Bucket { burst } => reach.add_fine(window + refill(quota, *burst)),
                 // The margin of a policy is shorter than its window.
                 _ => reach.add_fine(window.saturating_mul(2)),

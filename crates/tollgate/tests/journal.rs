@@ -59,6 +59,25 @@ window = "day"
 per = ["tenant"]
 
 [[policy]]
+name = "monthly budget"
+unit = "cost_usd"
+limit = "250.00"
+window = "month"
+time_zone = "Asia/Kolkata"
+
+[[policy]]
+name = "per session"
+unit = "cost_usd"
+limit = "1.00"
+window = "session"
+
+[[policy]]
+name = "total budget"
+unit = "cost_usd"
+limit = "2500.00"
+window = "total"
+
+[[policy]]
 name = "tokens a day"
 unit = "tokens"
 limit = 100000000
@@ -162,11 +181,9 @@ async fn a_restart_leaves_of_each_budget_what_was_left() {
             call(&tollgate, ordinal).await;
         }
         before = left(&tollgate);
-        let names: Vec<&str> = before.iter().map(|(name, ..)| name.as_str()).collect();
-        assert_eq!(
-            names,
-            ["daily budget", "per tenant", "per tenant", "tokens a day"]
-        );
+        let count = |name: &str| before.iter().filter(|(of, ..)| of == name).count();
+        assert_eq!((count("per tenant"), count("per session")), (2, 50));
+        assert_eq!(before.len(), 2 + 50 + 4);
         assert_eq!(tollgate.gate().open_reservations(), 0);
     }
     let rows = Reader::open(folder.journal())
@@ -276,8 +293,15 @@ fn after_a_kill_budgets_are_what_the_acknowledged_calls_left() {
                 .filter(|status| &*status.policy == name && status.unit == unit);
             of.map(|status| status.used).sum()
         };
-        assert_eq!(used("daily budget", Unit::Cost), all.cost, "seed {seed}");
-        assert_eq!(used("per tenant", Unit::Cost), all.cost, "seed {seed}");
+        for budget in [
+            "daily budget",
+            "per tenant",
+            "monthly budget",
+            "per session",
+            "total budget",
+        ] {
+            assert_eq!(used(budget, Unit::Cost), all.cost, "seed {seed}, {budget}");
+        }
         let tokens = all.tokens.input + all.tokens.output;
         assert_eq!(
             used("tokens a day", Unit::TotalTokens),

@@ -5,5 +5,6 @@ mod support;
 mod budgets;
 mod crash;
 mod failures;
+mod measures;
 mod records;
 mod totals;
