@@ -6,6 +6,7 @@ mod support;
 mod cancel;
 mod endings;
 mod handed_over;
+mod lower;
 mod passes;
 mod preflight;
 mod unknown;

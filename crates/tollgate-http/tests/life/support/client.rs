@@ -40,13 +40,14 @@ pub(crate) enum Answer {
 pub(crate) struct Client {
     answers: Mutex<VecDeque<Answer>>,
     sent: Mutex<Vec<(u32, Tick)>>,
+    bodies: Mutex<Vec<Option<Bytes>>>,
 }
 
 impl Client {
     pub(crate) fn of(answers: impl IntoIterator<Item = Answer>) -> Self {
         Self {
             answers: Mutex::new(answers.into_iter().collect()),
-            sent: Mutex::default(),
+            ..Self::default()
         }
     }
 
@@ -68,6 +69,7 @@ impl Client {
             .lock()
             .unwrap()
             .push((attempt.ordinal, gate.now()));
+        self.bodies.lock().unwrap().push(attempt.body);
         let answer = self
             .answers
             .lock()
@@ -82,6 +84,13 @@ impl Client {
             }
             Answer::Never => pending().await,
         }
+    }
+
+    /// What was to be sent instead of the caller's body, per attempt.
+    pub(crate) fn bodies(&self) -> Vec<Option<String>> {
+        let text = |body: &Bytes| String::from_utf8(body.to_vec()).unwrap();
+        let bodies = self.bodies.lock().unwrap();
+        bodies.iter().map(|body| body.as_ref().map(text)).collect()
     }
 
     pub(crate) fn sends(&self) -> usize {
