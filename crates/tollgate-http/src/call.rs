@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use http::uri::Authority;
 use tollgate_gate::{Amounts, Labels, Priority, Tick};
-use tollgate_tokens::{Cost, Descriptor, Dialect, Price, Usage, describe_as};
+use tollgate_tokens::{Cost, Descriptor, Dialect, PolicySpec, Usage, describe_as};
 
 use crate::{
     CallOptions, Exchange,
-    charge::{self, Expected},
+    charge::{self, Expected, Terms},
     profile::Profile,
     span,
 };
@@ -43,13 +43,12 @@ pub(crate) struct Call {
     pub(crate) descriptor: Arc<Descriptor>,
     pub(crate) dialect: Option<Dialect>,
     pub(crate) profile: Arc<Profile>,
-    pub(crate) price: Option<Price>,
+    pub(crate) terms: Terms,
     /// What it was expected to take when it was made.
     pub(crate) expected: Expected,
     /// Whether that is the caller's own word, and so final.
     pub(crate) fixed: bool,
     pub(crate) max_output: Option<u64>,
-    pub(crate) output_weight: u32,
     pub(crate) span: tracing::Span,
     pub(crate) context: Option<u64>,
     pub(crate) per_request: Option<u64>,
@@ -112,8 +111,11 @@ impl Call {
         Self {
             context: model.and_then(|model| model.context),
             per_request: model.and_then(|model| model.per_request),
-            price: model.and_then(|model| model.price.clone()),
-            output_weight: profile.output_weight(model),
+            terms: Terms {
+                price: model.and_then(|model| model.price.clone()),
+                output_weight: profile.output_weight(model),
+                reserves_cap: profile.limits.iter().any(PolicySpec::reserves_cap),
+            },
             labels,
             fixed: options.estimate.is_some(),
             max_output,
@@ -133,16 +135,15 @@ impl Call {
         priority: Priority,
         deadline: Option<Tick>,
     ) -> tollgate_gate::Call {
-        let (price, output_weight) = (self.price.clone(), self.output_weight);
         let ask = if self.fixed {
-            let amounts = charge::reserve(&self.expected, price.as_ref(), output_weight);
+            let amounts = charge::reserve(&self.expected, &self.terms);
             tollgate_gate::Call::new(self.labels.clone(), amounts)
         } else {
             let (exchange, descriptor) = (exchange.clone(), self.descriptor.clone());
-            let max_output = self.max_output;
+            let (max_output, terms) = (self.max_output, self.terms.clone());
             tollgate_gate::Call::estimated(self.labels.clone(), move || {
                 let estimate = exchange.estimator().estimate(&descriptor, max_output);
-                charge::reserve(&estimate.into(), price.as_ref(), output_weight)
+                charge::reserve(&estimate.into(), &terms)
             })
         };
         let ask = ask.priority(priority);
@@ -154,13 +155,13 @@ impl Call {
 
     /// What `usage` is charged.
     pub(crate) fn charge(&self, usage: &Usage) -> Amounts {
-        charge::settle(usage, self.cost(usage), self.output_weight)
+        charge::settle(usage, self.cost(usage), self.terms.output_weight)
     }
 
     /// What `usage` costs: the provider's own word first, then the price list.
     pub(crate) fn cost(&self, usage: &Usage) -> Option<Cost> {
         usage
             .cost
-            .or_else(|| self.price.as_ref().map(|price| price.cost(usage)))
+            .or_else(|| self.terms.price.as_ref().map(|price| price.cost(usage)))
     }
 }

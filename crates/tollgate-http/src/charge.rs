@@ -5,13 +5,23 @@ use tollgate_tokens::{Cost, Estimate, Price, Usage};
 
 /// What to reserve for an estimate. Money is reserved as expected, not at the worst: a budget overshoots by at most what calls in
 /// flight cost beyond that.
-pub(crate) fn reserve(expected: &Expected, price: Option<&Price>, output_weight: u32) -> Amounts {
-    let cost = price.map_or(Cost::ZERO, |price| {
+pub(crate) fn reserve(expected: &Expected, terms: &Terms) -> Amounts {
+    let Terms {
+        price,
+        output_weight,
+        reserves_cap,
+    } = terms;
+    let cost = price.as_ref().map_or(Cost::ZERO, |price| {
         price.cost(&Usage::new(expected.input, expected.output))
     });
-    Amounts::call(expected.input, expected.output)
-        .output_cap(expected.output_cap)
-        .output_weight(output_weight)
+    let amounts = Amounts::call(expected.input, expected.output);
+    let amounts = if *reserves_cap {
+        amounts.output_cap(expected.output_cap)
+    } else {
+        amounts
+    };
+    amounts
+        .output_weight(*output_weight)
         .with(Unit::Cost, cost.nanos())
 }
 
@@ -33,6 +43,16 @@ pub(crate) fn settle(usage: &Usage, cost: Option<Cost>, output_weight: u32) -> A
 /// What to charge for an attempt that the provider refused before doing work.
 pub(crate) const fn rejected() -> Amounts {
     Amounts::call(0, 0).failed()
+}
+
+/// On what terms a call is charged.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    pub(crate) price: Option<Price>,
+    /// How much a token of output counts at its model, in thousandths.
+    pub(crate) output_weight: u32,
+    /// Some limit of the provider is reserved by output caps.
+    pub(crate) reserves_cap: bool,
 }
 
 /// What a call is expected to take, in tokens: the estimator's word, or the caller's own.

@@ -55,8 +55,7 @@ impl Call {
     /// What the quotas leave of a cap: now, if that is enough to be worth sending, otherwise at most.
     fn left_by_quotas(&self, gate: &Gate, asked: u64) -> u64 {
         let check = |cap: u64| {
-            let amounts =
-                charge::reserve(&self.capped(cap), self.price.as_ref(), self.output_weight);
+            let amounts = charge::reserve(&self.capped(cap), &self.terms);
             gate.check(&tollgate_gate::Call::new(self.labels.clone(), amounts))
         };
         let most = largest(asked, |cap| !matches!(check(cap), Check::NeverFits(_)));

@@ -41,8 +41,8 @@ impl Call {
             Operation::Embeddings | Operation::CountTokens | Operation::Other => {}
         }
         if self.profile.needs_price {
-            match settings.unknown_price.resolve(self.price.as_ref()) {
-                Ok(price) => self.price = price.cloned(),
+            match settings.unknown_price.resolve(self.terms.price.as_ref()) {
+                Ok(price) => self.terms.price = price.cloned(),
                 Err(_) => return Err(Refused::unknown_price(self.descriptor.model.as_deref())),
             }
         }
@@ -79,7 +79,7 @@ impl Call {
                 context,
             );
         }
-        let amounts = charge::reserve(&self.expected, None, self.output_weight);
+        let amounts = charge::reserve(&self.expected, &self.terms);
         let model = self.labels.get("model");
         for spec in &self.profile.limits {
             let counts_tokens = matches!(

@@ -326,6 +326,6 @@ fn insert_call(
 
 const INSERT_CALL: &str = "INSERT INTO call (at, lane, session, outcome, status, attempts, waited_us, duration_us, source, \
      input, output, cache_read, cache_write, reasoning, cost, reserved_input, reserved_output, reserved_tokens, reserved_cost, \
-     charged_requests, charged_failed, charged_input, charged_cache_read, charged_output, charged_output_above, \
+     charged_requests, charged_failed, charged_input, charged_cache_read, charged_output, charged_output_spare, \
      charged_output_excess, charged_tokens, charged_cost) \
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";

@@ -108,10 +108,10 @@ const NUMBERS: usize = 9;
 const BEFORE_THE_END_MS: i64 = 1_000;
 
 const SUMS: &str = "SELECT at, lane, charged_requests, charged_failed, charged_input, charged_cache_read, charged_output, \
-     charged_output_above, charged_output_excess, charged_tokens, charged_cost FROM quarter WHERE at >= ?1 AND at < ?2 ORDER BY at, lane";
+     charged_output_spare, charged_output_excess, charged_tokens, charged_cost FROM quarter WHERE at >= ?1 AND at < ?2 ORDER BY at, lane";
 
 const CALLS: &str = "SELECT at, lane, charged_requests, charged_failed, charged_input, charged_cache_read, charged_output, \
-     charged_output_above, charged_output_excess, charged_tokens, charged_cost FROM call WHERE at >= ?1 ORDER BY at, id";
+     charged_output_spare, charged_output_excess, charged_tokens, charged_cost FROM call WHERE at >= ?1 ORDER BY at, id";
 
 impl Reach {
     fn of(plan: &Plan) -> Self {

@@ -23,7 +23,7 @@ pub(crate) const COLUMNS: [&str; 21] = [
     "charged_input",
     "charged_cache_read",
     "charged_output",
-    "charged_output_above",
+    "charged_output_spare",
     "charged_output_excess",
     "charged_tokens",
     "charged_cost",

@@ -99,8 +99,8 @@ pub struct Amounts {
     by_unit: [u64; 5],
     // The part of the input that was read from the provider's cache.
     pub(crate) cache_read: u64,
-    // What the output may come to beyond what is expected.
-    pub(crate) output_above: u64,
+    // The part of the output that its cap allows beyond what is expected.
+    pub(crate) output_spare: u64,
     // The part of the requests that the provider answered with an error before doing work.
     pub(crate) failed: u64,
     // What the output counts beyond itself where a policy goes by the model's weight.
@@ -112,7 +112,7 @@ impl Amounts {
     pub const ZERO: Self = Self {
         by_unit: [0; 5],
         cache_read: 0,
-        output_above: 0,
+        output_spare: 0,
         failed: 0,
         output_excess: 0,
     };
@@ -133,10 +133,14 @@ impl Amounts {
         self
     }
 
-    /// The same amounts, whose output may come to as much as `tokens`. A cap below the output changes nothing.
+    /// The same amounts, with an output of as much as `tokens`, of which only what it was is expected: policies that do not count the
+    /// cap count that alone. A cap below the output changes nothing.
     #[must_use]
     pub const fn output_cap(mut self, tokens: u64) -> Self {
-        self.output_above = tokens.saturating_sub(self.by_unit[2]);
+        let spare = tokens.saturating_sub(self.by_unit[2]);
+        self.by_unit[2] = self.by_unit[2].saturating_add(spare);
+        self.by_unit[3] = self.by_unit[3].saturating_add(spare);
+        self.output_spare = spare;
         self
     }
 
@@ -149,7 +153,8 @@ impl Amounts {
     )]
     pub const fn output_weight(mut self, thousandths: u32) -> Self {
         let beyond = thousandths.saturating_sub(1_000) as u128;
-        let excess = (self.by_unit[2] as u128 * beyond).div_ceil(1_000);
+        let expected = self.by_unit[2].saturating_sub(self.output_spare);
+        let excess = (expected as u128 * beyond).div_ceil(1_000);
         self.output_excess = if excess > u64::MAX as u128 {
             u64::MAX
         } else {
@@ -201,7 +206,7 @@ impl Amounts {
     }
 
     /// All its numbers, to be kept elsewhere: requests, those of them that failed, input, the part of it read from a cache, output,
-    /// what it may come to beyond that, what it counts beyond itself at its model, total, cost.
+    /// the part of it that only its cap allows, what it counts beyond itself at its model, total, cost.
     #[must_use]
     pub const fn to_numbers(&self) -> [u64; 9] {
         let [requests, input, output, total, cost] = self.by_unit;
@@ -211,7 +216,7 @@ impl Amounts {
             input,
             self.cache_read,
             output,
-            self.output_above,
+            self.output_spare,
             self.output_excess,
             total,
             cost,
@@ -227,7 +232,7 @@ impl Amounts {
             input,
             cache_read,
             output,
-            output_above,
+            output_spare,
             output_excess,
             total,
             cost,
@@ -235,7 +240,7 @@ impl Amounts {
         Self {
             by_unit: [requests, input, output, total, cost],
             cache_read,
-            output_above,
+            output_spare,
             output_excess,
             failed,
         }
@@ -261,10 +266,10 @@ mod tests {
             .output_weight(1_500)
             .failed()
             .with(Unit::Cost, 9);
-        assert_eq!(call.to_numbers(), [1, 1, 100, 70, 20, 30, 10, 120, 9]);
+        assert_eq!(call.to_numbers(), [1, 1, 100, 70, 50, 30, 10, 150, 9]);
         assert_eq!(
             call.plus(&amounts).to_numbers(),
-            [2, 3, 103, 74, 25, 36, 17, 128, 18]
+            [2, 3, 103, 74, 55, 36, 17, 158, 18]
         );
         let most = Amounts::from_numbers([u64::MAX; 9]);
         assert_eq!(most.plus(&most), most);

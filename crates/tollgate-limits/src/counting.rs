@@ -84,12 +84,12 @@ impl Counting {
     }
 
     const fn output(self, output: u64, amounts: &Amounts) -> u64 {
-        let weighted = self.weighted(output, amounts);
-        if !self.output_cap || amounts.output_above == 0 {
-            return weighted;
+        let weighted = self.weighted(output.saturating_sub(amounts.output_spare), amounts);
+        if self.output_cap && amounts.output_spare > 0 && output > weighted {
+            output
+        } else {
+            weighted
         }
-        let cap = output.saturating_add(amounts.output_above);
-        if weighted > cap { weighted } else { cap }
     }
 
     #[expect(

@@ -49,7 +49,7 @@ struct Config {
     default_provider: Option<Spanned<String>>,
     unknown_price: Option<UnknownPrice>,
     lower_output_cap: Option<bool>,
-    warn_at: Option<u32>,
+    warn_at: Option<Spanned<u32>>,
     journal: Option<Spanned<std::path::PathBuf>>,
     #[serde(default)]
     tiers: BTreeMap<Spanned<String>, Spanned<String>>,
@@ -112,7 +112,10 @@ pub(crate) fn read(text: &str) -> Result<Builder, ConfigError> {
         settings = settings.lower_output_cap(lower);
     }
     if let Some(percent) = config.warn_at {
-        settings = settings.warn_at(percent);
+        if *percent.get_ref() > 100 {
+            return Err(located(text, &percent)(ConfigError::percent("warn_at")));
+        }
+        settings = settings.warn_at(percent.into_inner());
     }
     builder = builder.settings(settings);
     if let Some(path) = config.journal {

@@ -31,6 +31,9 @@ enum Kind {
     SameName {
         name: String,
     },
+    Percent {
+        field: &'static str,
+    },
     TimeZone {
         policy: String,
         zone: String,
@@ -94,6 +97,10 @@ impl ConfigError {
     #[cfg(not(feature = "journal"))]
     pub(crate) const fn no_journal() -> Self {
         Self::new(Kind::NoJournal)
+    }
+
+    pub(crate) const fn percent(field: &'static str) -> Self {
+        Self::new(Kind::Percent { field })
     }
 
     pub(crate) fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
@@ -163,6 +170,7 @@ impl fmt::Display for ConfigError {
                 "policy `{policy}`: this machine's time zone database has no `{zone}`; use an IANA name such as \"Europe/Berlin\", or \
                  leave it out for UTC"
             ),
+            Kind::Percent { field } => write!(f, "`{field}` is a percentage from 0 to 100"),
             Kind::File { path, message } => write!(f, "{path}: {message}"),
             #[cfg(feature = "journal")]
             Kind::Journal(error) => error.fmt(f),

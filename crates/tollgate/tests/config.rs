@@ -95,6 +95,77 @@ fn each_word_of_the_retry_table_is_heard_alone() {
 }
 
 #[test]
+fn what_is_done_to_calls_near_a_limit_is_said_at_the_top() {
+    let check = |text: &str, expected: Settings| {
+        let read = Tollgate::from_toml(text).expect(text);
+        let expected = Tollgate::builder().settings(expected);
+        assert_eq!(words(&read), words(&expected), "{text}");
+    };
+    let defaults = Settings::default;
+    check("lower_output_cap = true", defaults().lower_output_cap(true));
+    check("warn_at = 75", defaults().warn_at(75));
+    refused("warn_at = 101", (1, 11), &["`warn_at`", "100"]);
+    refused("warn_at = -1", (1, 11), &[]);
+}
+
+#[test]
+fn budgets_run_per_day_month_session_and_for_all_time() {
+    for window in ["day", "month", "session", "total"] {
+        let text = format!(
+            "[[policy]]\nname = \"b\"\nunit = \"cost_usd\"\nlimit = \"9\"\nwindow = \"{window}\""
+        );
+        let tollgate = Tollgate::from_toml(&text).and_then(Builder::build);
+        tollgate.unwrap_or_else(|error| panic!("{window}: {error}"));
+    }
+    let budget = |rest: &str| {
+        format!("[[policy]]\nname = \"b\"\nunit = \"cost_usd\"\nlimit = \"9\"\n{rest}")
+    };
+    let wait = |window: &str| budget(&format!("window = \"{window}\"\nspent = \"wait\""));
+    refused(&wait("total"), (1, 1), &["`b`", "never comes back"]);
+    refused(&wait("session"), (1, 1), &["`b`", "never comes back"]);
+    refused(
+        &budget("window = \"month\"\nshape = \"bucket\""),
+        (1, 1),
+        &["`b`", "\"month\"", "`window`"],
+    );
+    refused(
+        &budget("window = \"total\"\ntime_zone = \"UTC\""),
+        (1, 1),
+        &["`b`", "a time zone needs"],
+    );
+    refused(
+        &budget("window = \"month\"\ntime_zone = \"Europe/Atlantis\""),
+        (1, 1),
+        &["`b`", "Europe/Atlantis"],
+    );
+    refused(
+        &budget("window = \"day\"\nspent = \"ask\""),
+        (6, 9),
+        &["`ask`", "`wait`", "`refuse`"],
+    );
+}
+
+#[test]
+fn a_provider_s_charge_rules_are_a_table_of_it() {
+    let text = "[provider.house]\ndialect = \"openai\"\n[provider.house.charges]\n\
+                shape = \"bucket\"\ntokens = \"arrival\"\noutput_weight = 5\n\
+                [[provider.house.limits]]\nname = \"tpm\"\nunit = \"tokens\"\nlimit = 9000\nwindow = \"1m\"";
+    Tollgate::from_toml(text)
+        .and_then(Builder::build)
+        .expect("a gate");
+    refused(
+        "[provider.openai.charges]\ntoken = \"arrival\"",
+        (2, 1),
+        &["`token`", "`tokens`", "`cache_reads`", "`scope`"],
+    );
+    refused(
+        "[provider.openai.charges]\ntokens = \"later\"",
+        (2, 10),
+        &["`later`", "`arrival`", "`produced`"],
+    );
+}
+
+#[test]
 fn the_default_provider_need_not_be_the_first() {
     let read =
         Tollgate::from_toml("providers = [\"openai\", \"groq\"]\ndefault_provider = \"groq\"")

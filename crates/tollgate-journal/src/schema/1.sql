@@ -47,7 +47,7 @@ CREATE TABLE call (
     charged_input        INTEGER NOT NULL,
     charged_cache_read   INTEGER NOT NULL,
     charged_output       INTEGER NOT NULL,
-    charged_output_above INTEGER NOT NULL,
+    charged_output_spare INTEGER NOT NULL,
     charged_output_excess INTEGER NOT NULL,
     charged_tokens       INTEGER NOT NULL,
     charged_cost         INTEGER NOT NULL
@@ -75,7 +75,7 @@ CREATE TABLE quarter (
     charged_input        INTEGER NOT NULL,
     charged_cache_read   INTEGER NOT NULL,
     charged_output       INTEGER NOT NULL,
-    charged_output_above INTEGER NOT NULL,
+    charged_output_spare INTEGER NOT NULL,
     charged_output_excess INTEGER NOT NULL,
     charged_tokens       INTEGER NOT NULL,
     charged_cost         INTEGER NOT NULL,

@@ -263,15 +263,21 @@ impl PolicySpec {
 
     /// How it counts what a call takes.
     pub fn counting(&self) -> Counting {
-        let cap = self.output == OutputRule::Cap || self.charge == ChargeName::ArrivalKept;
         let counting = Counting::PLAIN
             .cache_reads(self.cache_reads)
             .failures(self.failures)
-            .output_cap(cap);
+            .output_cap(self.reserves_cap());
         match self.output_weight {
             Some(weight) => counting.output_weight(weight),
             None => counting.model_weight(),
         }
+    }
+
+    /// Whether the output cap is reserved, and not only what is expected.
+    #[must_use]
+    pub fn reserves_cap(&self) -> bool {
+        matches!(self.unit, Unit::OutputTokens | Unit::TotalTokens)
+            && (self.output == OutputRule::Cap || self.charge == ChargeName::ArrivalKept)
     }
 
     /// The most units that it grants at one instant.

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod budgets;
 mod dialects;
 mod options;
 

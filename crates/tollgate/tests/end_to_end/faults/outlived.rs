@@ -75,7 +75,7 @@ async fn nothing_is_over_where_the_provider_books_at_completion() {
 /// A gate over 1,000 tokens per window, booked as `charge` says.
 fn a_thousand_tokens(charge: &str) -> Vec<PolicySpec> {
     read_limits(&format!(
-        r#"limits = [{{ name = "tpm", unit = "tokens", limit = 1000, window = "600ms", margin = "250ms", charge = "{charge}" }}]"#
+        r#"limits = [{{ name = "tpm", unit = "tokens", limit = 1000, window = "600ms", shape = "sliding", margin = "250ms", charge = "{charge}" }}]"#
     ))
 }
 
