@@ -20,23 +20,22 @@ use crate::{
 #[must_use = "a call waits only while this is awaited"]
 pub struct Acquire {
     gate: Gate,
-    call: Call,
     state: State,
 }
 
 /// Kept small, as a task may hold this several times over, and there may be very many. The rest of what is known of a waiting call
 /// lies in the queue.
-#[derive(Clone, Copy)]
+#[derive(Debug)]
 enum State {
-    /// It has not asked yet, and will wait until then.
-    New(Tick),
+    /// It has not asked yet, and will wait until then. While it waits, the queue has the call.
+    New(Call, Tick),
     Waiting(Place),
     Done,
 }
 
 /// What happened when a call first asked.
 enum First {
-    Answered(Ticket, Amounts, Answer),
+    Answered(Call, Ticket, Answer),
     /// What it waits for is not known before a store is asked, and not looked for if nobody wants to hear it.
     Queued(Place, Option<Reason>),
 }
@@ -45,32 +44,35 @@ impl Acquire {
     pub(crate) const fn new(gate: Gate, call: Call, deadline: Tick) -> Self {
         Self {
             gate,
-            call,
-            state: State::New(deadline),
+            state: State::New(call, deadline),
         }
     }
 
-    fn ask(&mut self, deadline: Tick, waker: &Waker) -> Poll<Result<Permit, AcquireError>> {
+    fn ask(
+        &mut self,
+        call: Call,
+        deadline: Tick,
+        waker: &Waker,
+    ) -> Poll<Result<Permit, AcquireError>> {
         let now = self.gate.now();
-        let amounts = self.call.asked.now();
+        let amounts = call.asked.now();
+        let labels = self.gate.is_heard().then(|| call.asked.labels.clone());
         let mut wakes = Wakes::default();
         let (first, undriven) = {
             let mut core = self.gate.lock();
-            let first = self.ask_core(&mut core, now, deadline, amounts, waker, &mut wakes);
+            let first = self.ask_core(&mut core, now, call, deadline, amounts, waker, &mut wakes);
             (first, core.take_charge())
         };
         let queued = match first {
-            First::Answered(ticket, amounts, answer) => {
-                self.state = State::Done;
-                let finished = self.finish(answer, amounts, ticket, Duration::ZERO, false);
-                Poll::Ready(finished)
+            First::Answered(call, ticket, answer) => {
+                Poll::Ready(self.finish(answer, call, amounts, ticket, Duration::ZERO, false))
             }
             First::Queued(place, reason) => {
                 self.state = State::Waiting(place);
-                if self.gate.is_heard() {
+                if let Some(labels) = &labels {
                     let wait = reason.map(|reason| reason.wait);
                     self.gate.record(&Event::Queued {
-                        labels: &self.call.asked.labels,
+                        labels,
                         binding: wait.as_ref().map(|wait| &wait.binding),
                         until: wait.as_ref().and_then(|wait| wait.until),
                     });
@@ -86,52 +88,58 @@ impl Acquire {
         queued
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one caller, which holds the lock"
+    )]
     fn ask_core(
         &self,
         core: &mut Core,
         now: Tick,
+        call: Call,
         deadline: Tick,
         amounts: Amounts,
         waker: &Waker,
         wakes: &mut Wakes,
     ) -> First {
-        let asked = &*self.call.asked;
-        let ticket = core.ticket_of(asked);
-        let refuse = |error| First::Answered(ticket, amounts, Err(Box::new(error)));
-        let arrival = core.arrival(&asked.labels, ticket);
-        // Only the driver asks a store, one call after the other.
-        let latest = now.plus(self.gate.longest_wait());
-        let longest = (latest < deadline).then(|| self.gate.longest_wait());
+        let ticket = core.ticket_of(&call.asked);
+        let refuse = |call, error| First::Answered(call, ticket, Err(Box::new(error)));
+        let arrival = core.arrival(&call.asked.labels, ticket);
+        let longest_wait = self.gate.longest_wait();
+        let latest = now.plus(longest_wait);
+        let longest = (latest < deadline).then_some(longest_wait);
         let deadline = deadline.min(latest);
         let (mut spot, mut reason) = (None, None);
+        // Only the driver asks a store, one call after the other.
         if self.gate.inner().store.is_none() {
             let obstacle = match core.enter(now, &arrival, &amounts, wakes) {
                 Ok(reservation) => {
                     let held = Held::Local(reservation, arrival.kind.lane);
-                    return First::Answered(ticket, amounts, Ok(held));
+                    return First::Answered(call, ticket, Ok(held));
                 }
                 Err(obstacle) => obstacle,
             };
             if let Some(error) = core.must_refuse(now, arrival.kind.lane, &amounts) {
-                return refuse(error);
+                return refuse(call, error);
             }
             spot = Some(obstacle.spot());
             if deadline < Tick::MAX || self.gate.is_heard() {
                 match core.reason(now, &arrival, &amounts, obstacle) {
                     Ok(found) => reason = Some(found),
-                    Err(error) => return refuse(error),
+                    Err(error) => return refuse(call, error),
                 }
             }
         }
         if let Some(reason) = &reason
             && (deadline <= now || reason.wait.until.is_some_and(|at| deadline < at))
         {
-            return refuse(AcquireError::late(Some(reason.wait.clone()), longest, now));
+            let error = AcquireError::late(Some(reason.wait.clone()), longest, now);
+            return refuse(call, error);
         }
         if core.queue.waiting() >= self.gate.queue_limit() {
-            return refuse(AcquireError::queue_full(self.gate.queue_limit(), now));
+            let error = AcquireError::queue_full(self.gate.queue_limit(), now);
+            return refuse(call, error);
         }
-        let call = self.call.clone();
         let waiter = |line| Waiter::new(line, call, ticket, amounts, now, deadline, waker.clone());
         let place = core.join(now, &arrival, spot, waiter, wakes);
         First::Queued(place, reason)
@@ -153,6 +161,7 @@ impl Acquire {
         let waited = fetched.answered.since(fetched.since);
         let finished = self.finish(
             fetched.answer,
+            fetched.call,
             fetched.amounts,
             fetched.ticket,
             waited,
@@ -164,20 +173,21 @@ impl Acquire {
     fn finish(
         &self,
         answer: Answer,
+        call: Call,
         amounts: Amounts,
         ticket: Ticket,
         waited: Duration,
         queued: bool,
     ) -> Result<Permit, AcquireError> {
-        let labels = &self.call.asked.labels;
         match answer {
             Ok(held) => {
                 let gate = self.gate.clone();
-                let permit = Permit::new(gate, held, amounts, labels.clone(), ticket, waited);
+                let permit = Permit::new(gate, held, amounts, call, ticket, waited);
                 self.gate.record_admitted(&permit, queued);
                 Ok(permit)
             }
             Err(error) => {
+                let labels = &call.asked.labels;
                 self.gate.record_refused(labels, &error, waited, queued);
                 Err(*error)
             }
@@ -191,10 +201,12 @@ impl Future for Acquire {
     /// # Panics
     /// If polled again after it resolved, or outside a tokio runtime when the call has to wait.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.state {
-            State::New(deadline) => self.ask(deadline, cx.waker()),
-            State::Waiting(place) => self.fetch(place, cx.waker()),
-            State::Done => panic!("an acquire is polled after it resolved"),
+        if let State::Waiting(place) = self.state {
+            return self.fetch(place, cx.waker());
+        }
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::New(call, deadline) => self.ask(call, deadline, cx.waker()),
+            _ => panic!("an acquire is polled after it resolved"),
         }
     }
 }
@@ -216,7 +228,7 @@ impl Drop for Acquire {
             self.gate.give_back(held, None);
         }
         self.gate.record(&Event::Abandoned {
-            labels: &self.call.asked.labels,
+            labels: &left.labels,
             waited: now.since(left.since),
         });
     }
@@ -225,7 +237,7 @@ impl Drop for Acquire {
 impl fmt::Debug for Acquire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acquire")
-            .field("call", &self.call)
+            .field("state", &self.state)
             .finish_non_exhaustive()
     }
 }

@@ -132,7 +132,7 @@ impl Core {
         }
         match self.ledger.reserve(now, call.kind.lane, amounts) {
             Decision::Granted(reservation) => {
-                if self.queue.stands_any() {
+                if self.queue.crowded() > 0 {
                     self.charge(now, call, amounts);
                     self.pump(now, wakes);
                 }
@@ -146,7 +146,7 @@ impl Core {
 
     /// The meter, other than `here`, at which somebody waits who goes before this call.
     pub(crate) fn behind(&mut self, now: Tick, call: &Standing, here: Option<u32>) -> Option<u32> {
-        if !self.queue.stands_any() {
+        if self.queue.crowded() == usize::from(here.is_some()) {
             return None;
         }
         let Self { ledger, queue, .. } = self;
@@ -238,6 +238,12 @@ impl Core {
         while let Some(lane) = self.queue.vacated.pop() {
             self.ledger.unpin(lane);
         }
+    }
+
+    /// Whether nobody who waits can be admitted because of this settlement: nothing comes back, and nobody's estimate may have changed.
+    pub(crate) fn lets_nobody_in(&self, reservation: &Reservation, used: &Amounts) -> bool {
+        self.queue.waiting() == 0
+            || self.queue.estimated == 0 && self.ledger.gives_nothing_back(reservation, used)
     }
 
     /// Something about the meters of a lane has changed: whoever waits there is looked at.

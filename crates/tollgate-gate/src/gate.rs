@@ -293,8 +293,8 @@ impl Gate {
         {
             let mut core = self.lock();
             if let Some(used) = used
-                && core.queue.waiting() == 0
                 && core.ledger.settles_at_any_time(&reservation, used)
+                && core.lets_nobody_in(&reservation, used)
             {
                 // Then the time, which costs as much as the rest to read, makes no difference.
                 core.ledger.settle(Tick::ZERO, reservation, used);
@@ -396,7 +396,7 @@ impl Gate {
                 self.clone(),
                 held,
                 amounts,
-                call.asked.labels.clone(),
+                call.clone(),
                 ticket,
                 Duration::ZERO,
             )),

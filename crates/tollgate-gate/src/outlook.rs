@@ -84,6 +84,9 @@ impl Core {
         lane: Lane,
         amounts: &Amounts,
     ) -> Option<AcquireError> {
+        if !self.ledger.may_refuse(lane, amounts) {
+            return None;
+        }
         if let Some(binding) = self.ledger.never_fits(now, lane, amounts) {
             return Some(AcquireError::never_fits(binding, now));
         }

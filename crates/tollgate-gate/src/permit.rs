@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tollgate_limits::{Amounts, Labels, Lane, News, Reservation, Settlement, Unit};
 
-use crate::{Gate, Source, Ticket};
+use crate::{Call, Gate, Source, Ticket};
 
 /// The right to send one attempt of a call.
 ///
@@ -16,7 +16,7 @@ use crate::{Gate, Source, Ticket};
 pub struct Permit {
     gate: Gate,
     held: Option<Held>,
-    labels: Arc<Labels>,
+    call: Call,
     reserved: Amounts,
     noted: Option<Amounts>,
     sent: bool,
@@ -36,14 +36,14 @@ impl Permit {
         gate: Gate,
         held: Held,
         reserved: Amounts,
-        labels: Arc<Labels>,
+        call: Call,
         ticket: Ticket,
         waited: Duration,
     ) -> Self {
         Self {
             gate,
             held: Some(held),
-            labels,
+            call,
             reserved,
             noted: None,
             sent: false,
@@ -55,7 +55,7 @@ impl Permit {
     /// What the call is.
     #[must_use]
     pub fn labels(&self) -> &Arc<Labels> {
-        &self.labels
+        &self.call.asked.labels
     }
 
     /// What was reserved.
@@ -95,14 +95,14 @@ impl Permit {
     /// Takes over what the response's head says about the provider's quotas.
     pub fn adopt(&self, news: &News) {
         if let Some(held) = &self.held {
-            self.gate.adopt(held, &self.labels, news);
+            self.gate.adopt(held, self.labels(), news);
         }
     }
 
     /// Pauses the policies of this call that count `unit` (`None`: all) for `span` from now, for every call that shares them.
     /// Pauses only ever grow.
     pub fn pause(&self, unit: Option<Unit>, span: Duration) {
-        self.gate.pause(&self.labels, unit, span);
+        self.gate.pause(self.labels(), unit, span);
     }
 
     /// Replaces the reservation by what was used.
@@ -121,7 +121,8 @@ impl Permit {
             used: used.copied().unwrap_or_default(),
         };
         if let Some(held) = self.held.take() {
-            self.gate.end(held, used, &self.labels, &settlement, source);
+            self.gate
+                .end(held, used, self.labels(), &settlement, source);
         }
         settlement
     }

@@ -15,9 +15,10 @@ mod stand;
 mod waiter;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::task::Waker;
 
-use tollgate_limits::{Amounts, Lane, Tick};
+use tollgate_limits::{Amounts, Labels, Lane, Tick};
 
 pub(crate) use self::{
     fair::{Standing, Tenant},
@@ -29,7 +30,7 @@ pub(crate) use self::{
     waiter::{Told, Waiter},
 };
 use self::{park::Park, slab::Slab, waiter::Stage};
-use crate::Ticket;
+use crate::{Call, Ticket};
 
 #[derive(Debug)]
 pub(crate) struct Queue<A> {
@@ -43,6 +44,8 @@ pub(crate) struct Queue<A> {
     // With the ledger elsewhere nobody knows what a line lacks room in: all their heads in order, to be asked for.
     heads: Option<BTreeSet<(Ticket, LineId)>>,
     waiting: usize,
+    /// Those of them whose amounts are estimated, and so may have become less whenever something was learned.
+    pub(crate) estimated: usize,
     /// Nanoseconds after which a class that is passed over at a meter rises by one.
     pub(crate) ageing: u64,
     /// Lanes that nobody waits for any more.
@@ -64,6 +67,7 @@ pub(crate) struct Joined {
 #[derive(Debug)]
 pub(crate) struct Fetched<A> {
     pub(crate) answer: A,
+    pub(crate) call: Call,
     pub(crate) amounts: Amounts,
     pub(crate) ticket: Ticket,
     pub(crate) since: Tick,
@@ -74,6 +78,7 @@ pub(crate) struct Fetched<A> {
 /// code.
 #[derive(Debug)]
 pub(crate) struct Left<A> {
+    pub(crate) labels: Arc<Labels>,
     pub(crate) since: Tick,
     /// It had been answered and had not fetched it.
     pub(crate) answer: Option<A>,
@@ -92,6 +97,7 @@ impl<A> Queue<A> {
             due: Vec::new(),
             heads: in_store.then(BTreeSet::new),
             waiting: 0,
+            estimated: 0,
             ageing: ageing.max(1),
             vacated: Vec::new(),
         }
@@ -112,6 +118,7 @@ impl<A> Queue<A> {
         let line = self.lines.find_or_open(kind);
         let waiter = waiter(line);
         let (deadline, amounts) = (waiter.deadline, *waiter.amounts());
+        self.estimated += usize::from(waiter.is_estimated());
         let place = self.waiters.insert(waiter);
         if deadline < Tick::MAX {
             self.deadlines.insert((deadline, place));
@@ -214,9 +221,10 @@ impl<A> Queue<A> {
             Stage::Answered { .. } => {
                 let waiter = self.waiters.remove(place)?;
                 let (amounts, ticket, since) = (*waiter.amounts(), waiter.ticket, waiter.since);
-                let (answer, answered) = waiter.into_answer()?;
+                let (answer, call, answered) = waiter.into_answer()?;
                 Some(Fetched {
                     answer,
+                    call,
                     amounts,
                     ticket,
                     since,
@@ -240,7 +248,8 @@ impl<A> Queue<A> {
         let left = self.waiters.remove(place)?;
         Some(Left {
             since: left.since,
-            answer: left.into_answer().map(|(answer, _)| answer),
+            labels: left.labels().clone(),
+            answer: left.into_answer().map(|(answer, ..)| answer),
             _waker: waker,
         })
     }
@@ -304,6 +313,7 @@ impl<A> Queue<A> {
             return;
         };
         let (id, deadline, amounts) = (waiter.line, waiter.deadline, *waiter.amounts());
+        self.estimated -= usize::from(waiter.is_estimated());
         if deadline < Tick::MAX {
             self.deadlines.remove(&(deadline, place));
         }

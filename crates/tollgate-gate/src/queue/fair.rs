@@ -159,6 +159,10 @@ impl Tier {
             return;
         }
         self.passed_over_since = now;
+        if self.shares.len() == 1 && self.order.first().is_some_and(|first| first.2 == tenant) {
+            // Nobody to share with: whoever comes starts where this one stands.
+            return;
+        }
         let share = self.shares.entry(tenant).or_default();
         let start = share.start(self.clock);
         let cost = u128::from(units) << Self::SCALE_BITS;

@@ -14,6 +14,9 @@ use crate::Priority;
 #[derive(Debug, Default)]
 pub(crate) struct Park {
     tiers: [Tier; Priority::ALL.len()],
+    standing: usize,
+    // The one line that stands here, if it is alone.
+    alone: Option<LineId>,
     /// When somebody here may be admitted first; `None` if that takes a settlement.
     pub(crate) wake: Option<Tick>,
     /// Noted down to be looked at.
@@ -30,11 +33,25 @@ pub(crate) struct Ahead {
 }
 
 impl Park {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.tiers.iter().all(Tier::is_empty)
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.standing == 0
     }
 
-    pub(crate) fn tier(&mut self, class: Priority) -> &mut Tier {
+    pub(crate) fn insert(&mut self, lines: &Lines, id: LineId, now: Tick) {
+        self.tier(lines[id].kind.class).insert(lines, id, now);
+        self.standing += 1;
+        self.alone = (self.standing == 1).then_some(id);
+    }
+
+    pub(crate) fn remove(&mut self, lines: &Lines, id: LineId) {
+        self.tier(lines[id].kind.class).remove(lines, id);
+        self.standing -= 1;
+        let last = self.standing == 1;
+        let alone = last.then(|| self.lines().next()).flatten();
+        self.alone = alone;
+    }
+
+    fn tier(&mut self, class: Priority) -> &mut Tier {
         &mut self.tiers[class.rank()]
     }
 
@@ -44,6 +61,9 @@ impl Park {
 
     /// Whoever goes next.
     pub(crate) fn first(&mut self, lines: &mut Lines, now: Tick, ageing: u64) -> Option<LineId> {
+        if self.alone.is_some() {
+            return self.alone;
+        }
         let class = self.first_class(now, ageing)?;
         self.tier(class).first(lines)
     }
@@ -149,6 +169,10 @@ impl Park {
     }
 
     pub(crate) fn check_invariants(&self) {
+        if cfg!(debug_assertions) && self.standing <= 32 {
+            assert_eq!(self.lines().count(), self.standing);
+            assert!(self.alone.is_some() == (self.standing == 1));
+        }
         self.tiers.iter().for_each(Tier::check_invariants);
     }
 }

@@ -16,9 +16,8 @@ impl<A> Queue<A> {
         };
         line.stands_as = number;
         line.spots.push(meter);
-        let class = line.kind.class;
         let park = self.parks.entry(meter).or_default();
-        park.tier(class).insert(&self.lines, id, now);
+        park.insert(&self.lines, id, now);
         if park.first(&mut self.lines, now, self.ageing) == Some(id) {
             self.note(meter);
         }
@@ -44,11 +43,10 @@ impl<A> Queue<A> {
     /// Takes a line away from where it stands; others may come first there now.
     pub(crate) fn lift(&mut self, id: LineId) {
         while let Some(meter) = self.lines[id].spots.pop() {
-            let class = self.lines[id].kind.class;
             let Some(park) = self.parks.get_mut(&meter) else {
                 continue;
             };
-            park.tier(class).remove(&self.lines, id);
+            park.remove(&self.lines, id);
             if park.is_empty() {
                 if let Some(wake) = park.wake {
                     self.wakes.remove(&(wake, meter));
@@ -67,9 +65,9 @@ impl<A> Queue<A> {
         line.spots.first().copied().filter(|_| first <= call.number)
     }
 
-    /// Whether any line stands anywhere.
-    pub(crate) fn stands_any(&self) -> bool {
-        !self.parks.is_empty()
+    /// The number of meters at which anybody stands.
+    pub(crate) fn crowded(&self) -> usize {
+        self.parks.len()
     }
 
     /// Meters at which anybody stands, in no order.

@@ -69,6 +69,10 @@ impl<A> Waiter<A> {
         }
     }
 
+    pub(super) const fn is_estimated(&self) -> bool {
+        self.estimated.is_some()
+    }
+
     pub(crate) const fn waits(&self) -> bool {
         matches!(self.stage, Stage::Waiting { .. })
     }
@@ -137,11 +141,11 @@ impl<A> Waiter<A> {
         }
     }
 
-    /// What it was answered and has not fetched, and when.
-    pub(super) fn into_answer(self) -> Option<(A, Tick)> {
+    /// What it was answered and has not fetched, for which call, and when.
+    pub(super) fn into_answer(self) -> Option<(A, Call, Tick)> {
         match self.stage {
             Stage::Waiting { .. } => None,
-            Stage::Answered { answer, at } => answer.map(|answer| (answer, at)),
+            Stage::Answered { answer, at } => answer.map(|answer| (answer, self.call, at)),
         }
     }
 }

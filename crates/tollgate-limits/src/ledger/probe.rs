@@ -2,7 +2,10 @@
 
 use alloc::vec::Vec;
 
-use crate::{Amounts, Anchor, Binding, Lane, Ledger, Tick, Unit, Wait, terms::Form};
+use crate::{
+    Amounts, Anchor, Binding, Lane, Ledger, Reservation, Tick, Unit, Wait,
+    terms::{Booked, Form},
+};
 
 impl Ledger {
     /// The units that a call takes of a meter of [`Ledger::meters_of`], as the policy counts them.
@@ -87,6 +90,35 @@ impl Ledger {
             binding.paused_until.is_some() && unit.is_none_or(|unit| unit == binding.unit)
         });
         paused.collect()
+    }
+
+    /// Whether a policy of the lane may refuse such a call instead of letting it wait: [`Ledger::never_fits`] and [`Ledger::spent`] say
+    /// whether it does.
+    ///
+    /// # Panics
+    /// If the lane belongs to another ledger.
+    #[must_use]
+    pub fn may_refuse(&self, lane: Lane, amounts: &Amounts) -> bool {
+        self.meters_of(lane).iter().any(|m| {
+            let terms = self.books.terms_of(*m);
+            terms.refuses || terms.units(amounts) > terms.capacity()
+        })
+    }
+
+    /// Whether [`Ledger::settle`] of this reservation gives nothing back, so that no call fits after it that did not before.
+    ///
+    /// # Panics
+    /// If the reservation belongs to another ledger.
+    #[must_use]
+    pub fn gives_nothing_back(&self, reservation: &Reservation, used: &Amounts) -> bool {
+        let open = self.open.get(reservation);
+        let mut meters = self.lanes.at(open.lane).meters.as_slice().iter();
+        meters.all(|m| {
+            let terms = self.books.terms_of(*m);
+            // What is held while the call runs becomes something that is known to end.
+            let held = terms.manner.booked == Booked::Held || matches!(terms.form, Form::Slots(_));
+            !held && terms.units(used) >= terms.units(&open.amounts)
+        })
     }
 
     /// The first policy of the lane that can never grant `amounts`.
