@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tollgate_tokens::{BodyError, Scope, stream_verdict};
 
-use super::{FINAL, RETRY, plain};
+use super::{FINAL, RETRY, check_in_stream, plain};
 
 #[test]
 fn a_day_of_google_s_ends_at_midnight_pacific_and_is_not_waited_for() {
@@ -201,41 +201,32 @@ fn the_rest_of_each_provider_s_words() {
 
 #[test]
 fn exceptions_inside_a_binary_stream_are_told_apart() {
-    let check = |kind: &str, message: &str, retryable: bool, scope: Scope| {
-        let error = BodyError {
-            kind: Some(kind.into()),
-            code: None,
-            message: Some(message.into()),
-        };
-        let found = stream_verdict(&error);
-        assert_eq!((found.retryable, found.scope), (retryable, scope), "{kind}");
-    };
-    check(
+    check_in_stream(
         "throttlingException",
         "Too many tokens, please wait",
         RETRY,
         Scope::Tokens,
     );
-    check(
+    check_in_stream(
         "modelStreamErrorException",
         "x",
         RETRY,
         Scope::ProviderCapacity,
     );
-    check(
+    check_in_stream(
         "serviceUnavailableException",
         "x",
         RETRY,
         Scope::ProviderCapacity,
     );
-    check(
+    check_in_stream(
         "internalServerException",
         "x",
         RETRY,
         Scope::ProviderCapacity,
     );
-    check("modelTimeoutException", "x", RETRY, Scope::ProviderCapacity);
-    check("validationException", "x", FINAL, Scope::BadRequest);
+    check_in_stream("modelTimeoutException", "x", RETRY, Scope::ProviderCapacity);
+    check_in_stream("validationException", "x", FINAL, Scope::BadRequest);
     // Google's, inside a stream: the status is the kind, and the code a number.
     let google = BodyError {
         kind: Some("RESOURCE_EXHAUSTED".into()),

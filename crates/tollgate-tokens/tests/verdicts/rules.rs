@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tollgate_tokens::{BodyError, Scope, Warning, stream_verdict};
 
-use super::{FINAL, RETRY, plain};
+use super::{FINAL, RETRY, check_in_stream, plain};
 
 #[test]
 fn statuses_without_a_word_are_told_apart() {
@@ -278,46 +278,36 @@ fn a_wait_that_makes_no_sense_is_reported() {
 
 #[test]
 fn errors_inside_a_stream_are_told_apart_by_their_words() {
-    #[track_caller]
-    fn check(kind: &str, message: &str, retryable: bool, scope: Scope) {
-        let error = BodyError {
-            kind: Some(kind.into()),
-            code: None,
-            message: Some(message.into()),
-        };
-        let found = stream_verdict(&error);
-        assert_eq!((found.retryable, found.scope), (retryable, scope), "{kind}");
-    }
-    check(
+    check_in_stream(
         "overloaded_error",
         "Overloaded",
         RETRY,
         Scope::ProviderCapacity,
     );
-    check(
+    check_in_stream(
         "api_error",
         "Internal server error",
         RETRY,
         Scope::ProviderCapacity,
     );
-    check("server_error", "", RETRY, Scope::ProviderCapacity);
-    check(
+    check_in_stream("server_error", "", RETRY, Scope::ProviderCapacity);
+    check_in_stream(
         "rate_limit_error",
         "organization's rate limit of 8,000 output tokens per minute",
         RETRY,
         Scope::OutputTokens,
     );
-    check("rate_limit_exceeded", "", RETRY, Scope::Unknown);
-    check("insufficient_quota", "", FINAL, Scope::Billing);
-    check("invalid_request_error", "", FINAL, Scope::BadRequest);
-    check("authentication_error", "", FINAL, Scope::Auth);
-    check(
+    check_in_stream("rate_limit_exceeded", "", RETRY, Scope::Unknown);
+    check_in_stream("insufficient_quota", "", FINAL, Scope::Billing);
+    check_in_stream("invalid_request_error", "", FINAL, Scope::BadRequest);
+    check_in_stream("authentication_error", "", FINAL, Scope::Auth);
+    check_in_stream(
         "502",
         "Provider returned error",
         RETRY,
         Scope::ProviderCapacity,
     );
-    check("something new", "", RETRY, Scope::ProviderCapacity);
+    check_in_stream("something new", "", RETRY, Scope::ProviderCapacity);
     let by_code = BodyError {
         kind: None,
         code: Some("rate_limit_exceeded".into()),

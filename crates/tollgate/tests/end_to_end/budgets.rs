@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tollgate::gate::{Amounts, Labels, Tick, Unit};
 use tollgate::{CallOptions, Tollgate};
-use tollgate_sim::Dialect;
+use tollgate_sim::{Dialect, Server};
 
 use crate::support::{Client, Wire, gate, provider, refused, whole};
 
@@ -15,6 +15,12 @@ const PRICE: &str = r#"
     [provider.meta-llama.models.sim-1]
     price = { input = "1", output = "1000" }
 "#;
+
+/// A provider without limits that speaks Meta's dialect.
+fn meta() -> Server {
+    let builder = provider().chat(Dialect::MetaLlama);
+    builder.start().expect("a server")
+}
 
 fn configured(policy: &str) -> tollgate::Builder {
     Tollgate::from_toml(&format!("{PRICE}\n{policy}")).expect("a configuration")
@@ -27,10 +33,7 @@ fn labels() -> Labels {
 
 #[tokio::test]
 async fn a_spent_budget_is_refused_by_name_and_never_reaches_the_provider() {
-    let server = provider()
-        .chat(Dialect::MetaLlama)
-        .start()
-        .expect("a server");
+    let server = meta();
     let policy = r#"
         [[policy]]
         name = "a day's"
@@ -77,10 +80,7 @@ async fn a_spent_budget_is_refused_by_name_and_never_reaches_the_provider() {
 
 #[tokio::test]
 async fn sessions_have_a_budget_each_and_calls_outside_have_none() {
-    let server = provider()
-        .chat(Dialect::MetaLlama)
-        .start()
-        .expect("a server");
+    let server = meta();
     let policy = r#"
         [[policy]]
         name = "session"
@@ -121,10 +121,7 @@ async fn sessions_have_a_budget_each_and_calls_outside_have_none() {
 
 #[tokio::test]
 async fn what_is_spent_for_good_says_so() {
-    let server = provider()
-        .chat(Dialect::MetaLlama)
-        .start()
-        .expect("a server");
+    let server = meta();
     let policy = r#"
         [[policy]]
         name = "trial"
@@ -167,7 +164,7 @@ async fn the_month_s_budget_counts_what_an_earlier_run_spent_this_month_alone() 
     let (tollgate, _) = gate(configured(policy));
     let now = tollgate.gate().now();
     let dollars = |n: u64| Amounts::call(0, 0).with(Unit::Cost, n * 1_000_000_000);
-    let tenant = |name: &str| labels().with("tenant", name.to_owned());
+    let tenant = |name: &str| labels().with("tenant", name);
     let months_ago = Tick::from_nanos(now.as_nanos() - 40 * 86_400 * 1_000_000_000);
     tollgate
         .gate()
