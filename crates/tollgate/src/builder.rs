@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tollgate_gate::{Gate, GateBuilder, Recorder, Store};
 use tollgate_http::{Exchange, Settings};
 use tollgate_limits::Plan;
 use tollgate_tokens::{Catalog, PolicySpec, Warning};
 
-use crate::{ConfigError, config, policy::policy};
+use crate::{ConfigError, config, policy::policy, waiting::Waiting};
 
 /// A gate with everything that a call passes through. Clones, and all clients wrapped by them, share its quotas.
 #[derive(Clone, Debug)]
@@ -115,7 +116,7 @@ pub struct Builder {
     policies: Vec<PolicySpec>,
     recorders: Vec<Arc<dyn Recorder>>,
     store: Option<Arc<dyn Store>>,
-    queue_limit: Option<usize>,
+    pub(crate) waiting: Waiting,
     #[cfg(feature = "journal")]
     journal: Option<std::path::PathBuf>,
 }
@@ -137,7 +138,7 @@ impl Builder {
             policies: Vec::new(),
             recorders: Vec::new(),
             store: None,
-            queue_limit: None,
+            waiting: Waiting::default(),
             #[cfg(feature = "journal")]
             journal: None,
         }
@@ -207,9 +208,39 @@ impl Builder {
         self
     }
 
-    /// The most calls that may wait; see [`tollgate_gate::GateBuilder::queue_limit`].
+    /// The most calls that may wait; see [`GateBuilder::queue_limit`].
     pub const fn queue_limit(mut self, calls: usize) -> Self {
-        self.queue_limit = Some(calls);
+        self.waiting.queue_limit = Some(calls);
+        self
+    }
+
+    /// The longest that a call may wait; see [`GateBuilder::longest_wait`].
+    pub const fn longest_wait(mut self, span: Duration) -> Self {
+        self.waiting.longest_wait = Some(span);
+        self
+    }
+
+    /// The label whose values share quota by weight; see [`GateBuilder::fair_between`].
+    pub fn fair_between(mut self, label: impl Into<String>) -> Self {
+        self.waiting.fair_between = Some(label.into());
+        self
+    }
+
+    /// The weight of one of them; see [`GateBuilder::weight`].
+    pub fn weight(mut self, tenant: impl Into<String>, weight: u32) -> Self {
+        self.waiting.weights.insert(tenant.into(), weight);
+        self
+    }
+
+    /// How long a class of calls may be passed over; see [`GateBuilder::ageing`].
+    pub const fn ageing(mut self, span: Duration) -> Self {
+        self.waiting.ageing = Some(span);
+        self
+    }
+
+    /// The most partitions of each policy that get a count of their own; see [`GateBuilder::partition_limit`].
+    pub const fn partition_limit(mut self, partitions: u32) -> Self {
+        self.waiting.partition_limit = Some(partitions);
         self
     }
 
@@ -282,14 +313,11 @@ impl Builder {
         if let Some(store) = self.store {
             gate = gate.store(store);
         }
-        if let Some(calls) = self.queue_limit {
-            gate = gate.queue_limit(calls);
-        }
         let settings = match self.default_provider {
             Some(name) => self.settings.provider(name),
             None => self.settings,
         };
-        let gate = gate.build();
+        let gate = self.waiting.apply(gate).build();
         #[cfg(feature = "journal")]
         if let Some(journal) = &journal {
             journal.restore(&gate, &plan)?;

@@ -6,6 +6,14 @@
 //! unknown_price = "refuse"            # or "ignore", or { assume = { input = "3", output = "15" } }
 //! lower_output_cap = false            # lower a caller's output cap to what is left, instead of waiting or refusing
 //! warn_at = 90                        # warn of calls that take so many percent of a context window or quota; 0: never
+//! queue_limit = 10000                 # the most calls that may wait; further ones are refused at once
+//! longest_wait = "10m"                # a call that would wait for longer is refused at once
+//! partition_limit = 1000000           # the most partitions of a policy with a count of their own
+//!
+//! [fairness]                          # while more is wanted than there is
+//! between = "tenant"                  # the label whose values share quota
+//! weights = { search = 5 }            # five times the units of the others, which have 1
+//! ageing = "60s"                      # a class of calls that is passed over for so long rises by one; long: strict classes
 //!
 //! [tiers]
 //! anthropic = "1"
@@ -39,7 +47,7 @@ use tollgate_http::{Schedule, Settings};
 use tollgate_tokens::{PolicySpec, TimeSpan, UnknownPrice};
 use toml::Spanned;
 
-use crate::{Builder, ConfigError, Tollgate, policy::policy};
+use crate::{Builder, ConfigError, Tollgate, policy::policy, waiting::Fairness};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +59,11 @@ struct Config {
     lower_output_cap: Option<bool>,
     warn_at: Option<Spanned<u32>>,
     journal: Option<Spanned<std::path::PathBuf>>,
+    queue_limit: Option<usize>,
+    longest_wait: Option<TimeSpan>,
+    partition_limit: Option<u32>,
+    #[serde(default)]
+    fairness: Fairness,
     #[serde(default)]
     tiers: BTreeMap<Spanned<String>, Spanned<String>>,
     retry: Option<Retry>,
@@ -118,6 +131,10 @@ pub(crate) fn read(text: &str) -> Result<Builder, ConfigError> {
         settings = settings.warn_at(percent.into_inner());
     }
     builder = builder.settings(settings);
+    builder.waiting.queue_limit = config.queue_limit;
+    builder.waiting.longest_wait = config.longest_wait.map(|TimeSpan(span)| span);
+    builder.waiting.partition_limit = config.partition_limit;
+    builder.waiting.fairness(config.fairness);
     if let Some(path) = config.journal {
         #[cfg(feature = "journal")]
         {

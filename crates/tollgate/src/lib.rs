@@ -33,6 +33,7 @@ mod calendar;
 mod config;
 mod error;
 mod policy;
+mod waiting;
 
 pub use builder::{Builder, Tollgate};
 pub use error::ConfigError;

@@ -59,6 +59,12 @@ fn the_documented_sample_says_the_same_as_the_builder() {
         .provider("meta-llama")
         .tier("anthropic", "1")
         .settings(settings)
+        .queue_limit(10_000)
+        .longest_wait(Duration::from_secs(600))
+        .partition_limit(1_000_000)
+        .fair_between("tenant")
+        .weight("search", 5)
+        .ageing(Duration::from_secs(60))
         .policy(budget());
 
     let read = Tollgate::from_toml(&sample()).expect("the sample");
