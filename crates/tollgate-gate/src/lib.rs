@@ -22,6 +22,7 @@ mod record;
 mod snapshot;
 mod store;
 mod sync;
+mod throttled;
 mod ticket;
 
 #[cfg(tollgate_shuttle)]
@@ -39,5 +40,5 @@ pub use store::{Store, StoreDecision, StoreError};
 pub use ticket::{Priority, Ticket};
 pub use tollgate_limits::{
     Amounts, Anchor, Binding, Booking, Calendar, ChangeError, Check, Counting, Labels, News, Plan,
-    Policy, Quota, QuotaError, Settlement, Shape, Status, Tick, Unit, Wait,
+    Policy, Quota, QuotaError, Settlement, Shape, Status, Tick, Tightened, Unit, Wait,
 };

@@ -105,6 +105,16 @@ impl Permit {
         self.gate.pause(self.labels(), unit, span);
     }
 
+    /// Says that the provider refused this attempt for want of `unit` (`None`: of something) and lets calls through again after
+    /// `span`: pauses the policies that count it, as [`Permit::pause`] does. If the ledger did not foresee the refusal, the policy
+    /// learns from it, for good ([`tollgate_limits::Ledger::throttled`]), and an [`crate::Event::Learned`] says what. Call
+    /// [`Permit::adopt`] with what the refusal's own headers say first. A shared ledger is paused only.
+    pub fn throttled(&self, unit: Option<Unit>, span: Duration) {
+        if let Some(held) = &self.held {
+            self.gate.throttled(held, self.labels(), unit, span);
+        }
+    }
+
     /// Replaces the reservation by what was used.
     pub fn settle(mut self, used: &Amounts, source: Source) -> Settlement {
         self.end(Some(used), source)

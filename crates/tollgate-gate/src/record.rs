@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use tollgate_limits::{Amounts, Binding, Labels, Settlement, Tick, Unit};
+use tollgate_limits::{Amounts, Binding, Labels, Settlement, Tick, Tightened, Unit};
 
 /// Receives every [`Event`], on the thread where it happens and after every lock is gone.
 ///
@@ -98,6 +98,14 @@ pub enum Event<'a> {
         labels: &'a Labels,
         /// What the tightened policy counts.
         unit: Unit,
+    },
+    /// The ledger did not foresee a refusal: the policy now spaces its calls, or more widely than before, or, where it is adaptive,
+    /// searches on with a lower limit.
+    Learned {
+        /// What the call is that was refused.
+        labels: &'a Labels,
+        /// Which policy, and how.
+        learned: &'a Tightened,
     },
     /// A further attempt will be made.
     Retried {

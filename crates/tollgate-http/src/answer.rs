@@ -63,7 +63,12 @@ pub(crate) async fn judge<B: Body<Data = Bytes> + Unpin>(
         let span = delay
             .filter(|_| verdict.retryable || verdict.scope != Scope::Day)
             .map_or_else(|| trip.exchange.first_delay(), |delay| delay.span());
-        trip.pause(unit_of(verdict.scope), span);
+        if verdict.scope == Scope::Day {
+            // Seldom a limit that is configured, so nothing is to be learned from it about those that are.
+            trip.pause(None, span);
+        } else {
+            trip.throttled(unit_of(verdict.scope), span);
+        }
     }
     if may_have_worked(status) {
         trip.keep();

@@ -239,7 +239,7 @@ impl Tail {
                 let pause = verdict
                     .retry_after
                     .unwrap_or_else(|| trip.exchange.first_delay());
-                trip.pause(unit_of(verdict.scope), pause);
+                trip.throttled(unit_of(verdict.scope), pause);
             }
         }
         let call = &trip.call;

@@ -93,6 +93,14 @@ impl Trip {
         self.exchange.gate().pause(&self.call.labels, unit, span);
     }
 
+    /// Says that the attempt under way was refused for want of `unit` (`None`: of something) for `span`.
+    pub(crate) fn throttled(&self, unit: Option<Unit>, span: Duration) {
+        match &self.permit {
+            Some(permit) => permit.throttled(unit, span),
+            None => self.exchange.gate().pause(&self.call.labels, unit, span),
+        }
+    }
+
     /// How the response handed to the caller came about.
     pub(crate) const fn report(&self, verdict: Option<Verdict>, retry_at: Option<Tick>) -> Report {
         Report {

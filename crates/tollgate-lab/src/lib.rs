@@ -6,6 +6,7 @@
 pub mod adaptive;
 pub mod foreign;
 pub mod pairings;
+pub mod pauses;
 pub mod surprise;
 
 mod report;

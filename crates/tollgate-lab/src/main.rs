@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tollgate_lab::{Report, adaptive, foreign, pairings, surprise};
+use tollgate_lab::{Report, adaptive, foreign, pairings, pauses, surprise};
 
 /// Experiments in virtual time: our limiter against the simulated provider's rules.
 #[derive(Debug, Parser)]
@@ -38,6 +38,8 @@ enum Experiment {
         #[arg(long, default_value_t = 100)]
         windows: u64,
     },
+    /// A burst of 429s while a thousand callers wait.
+    Pauses,
     /// Another program takes a random half of the quota; only headers tell.
     Foreign {
         /// Windows to play.
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
             matrix_calls,
         } => pairings::run(flags.seed, calls, matrix_calls).report(flags.seed),
         Experiment::Adaptive => adaptive::report(&adaptive::run(flags.seed), flags.seed),
+        Experiment::Pauses => pauses::report(&pauses::run(flags.seed), flags.seed),
         Experiment::Foreign { windows } => {
             foreign::report(&foreign::run(flags.seed, windows), flags.seed)
         }

@@ -7,7 +7,6 @@ use crate::{Ledger, Reservation, Tick, Unit, tick::nanos, tighten::Refused};
 
 /// What a policy has learned from refusals that its books did not foresee: to space its grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Tightened {
     /// The policy's name.
     pub policy: Arc<str>,
@@ -101,13 +100,16 @@ impl Ledger {
     }
 
     /// The policy that a refusal is most likely about: of those that count the unit the one with the shortest window that explains
-    /// such a wait, otherwise the one with the longest.
+    /// such a wait, otherwise the one with the longest. Where the unit is not known there must be only one.
     fn refused_by(&self, meters: &[u32], unit: Option<Unit>, wait: Duration) -> Option<u32> {
         let window = |m: &u32| self.books.terms_of(*m).window_nanos();
         let timed = meters.iter().copied().filter(|m| {
             let terms = self.books.terms_of(*m);
             (window(m) > 0 || terms.climb.is_some()) && unit.is_none_or(|unit| unit == terms.unit)
         });
+        if unit.is_none() && timed.clone().nth(1).is_some() {
+            return None;
+        }
         let explains = timed.clone().filter(|m| window(m) >= nanos(wait));
         explains
             .min_by_key(window)

@@ -30,6 +30,7 @@ pub(crate) mod key {
     pub(crate) const RETRY_AT: &str = "tollgate.retry_at_unix_s";
     pub(crate) const QUEUE_WAIT: &str = "tollgate.queue_wait_s";
     pub(crate) const PAUSE: &str = "tollgate.pause_s";
+    pub(crate) const PACE: &str = "tollgate.pace";
     pub(crate) const RETRY_DELAY: &str = "tollgate.retry_delay_s";
 
     /// What a call is, in the order of export.

@@ -244,6 +244,9 @@ impl Recorder for OtelRecorder {
             Event::Tightened { labels, unit } => {
                 self.count(&self.tightenings, labels, [Some(resource(unit))])
             }
+            Event::Learned { labels, learned } => {
+                self.count(&self.tightenings, labels, [Some(resource(learned.unit))])
+            }
             Event::Retried { labels, cause, .. } => {
                 self.count(
                     &self.retries,

@@ -141,6 +141,11 @@ pub(crate) fn note(words: &Words, event: &Event<'_>) {
             span.add_event(PAUSED.name, attributes);
         }
         Event::Tightened { unit, .. } => span.add_event(TIGHTENED.name, vec![resource(unit)]),
+        Event::Learned { learned, .. } => {
+            let pace = KeyValue::new(key::PACE, i64::try_from(learned.pace).unwrap_or(i64::MAX));
+            let policy = KeyValue::new(key::POLICY, learned.policy.to_string());
+            span.add_event(LEARNED.name, vec![policy, resource(learned.unit), pace]);
+        }
         Event::Retried {
             resend,
             delay,
@@ -241,6 +246,12 @@ const TIGHTENED: SpanEvent = SpanEvent {
     meaning: "The provider's count was ahead of ours, or its limit lower.",
 };
 
+const LEARNED: SpanEvent = SpanEvent {
+    name: "tollgate.learned",
+    attributes: &[key::POLICY, key::RESOURCE, key::PACE],
+    meaning: "The ledger did not foresee a refusal: the policy spaces its calls from now on, at so many units per window.",
+};
+
 const RETRIED: SpanEvent = SpanEvent {
     name: "tollgate.retried",
     attributes: &[key::ERROR, key::RESEND, key::RETRY_DELAY],
@@ -249,7 +260,7 @@ const RETRIED: SpanEvent = SpanEvent {
 
 /// Every event that this crate adds to the span of a call, in the order of docs/TELEMETRY.md.
 pub const SPAN_EVENTS: &[SpanEvent] = &[
-    QUEUED, ADMITTED, REFUSED, ABANDONED, THROTTLED, PAUSED, TIGHTENED, RETRIED,
+    QUEUED, ADMITTED, REFUSED, ABANDONED, THROTTLED, PAUSED, TIGHTENED, LEARNED, RETRIED,
 ];
 
 /// Every attribute that the span of a call can have, in the order of docs/TELEMETRY.md.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tollgate_gate::{
-    Amounts, Binding, Event, Finished, Labels, Recorder, Refusal, Settlement, Source, Tick, Tokens,
-    Unit,
+    Amounts, Binding, Event, Finished, Labels, Recorder, Refusal, Settlement, Source, Tick,
+    Tightened, Tokens, Unit,
 };
 use tollgate_otel::OtelRecorder;
 
@@ -21,6 +21,12 @@ pub(crate) fn one_of_each_event(recorder: &OtelRecorder, labels: &Labels) {
         ..finished(labels)
     };
     let at = Tick::from_nanos(1_700_000_000_500_000_000);
+    let learned = &Tightened {
+        policy: "tpm".into(),
+        unit: Unit::TotalTokens,
+        limit: 10_000,
+        pace: 9_400,
+    };
     let events = [
         Event::Queued {
             labels,
@@ -68,6 +74,7 @@ pub(crate) fn one_of_each_event(recorder: &OtelRecorder, labels: &Labels) {
             labels,
             unit: Unit::TotalTokens,
         },
+        Event::Learned { labels, learned },
         Event::Retried {
             labels,
             resend: 1,

@@ -26,6 +26,7 @@ pub(crate) enum Seen {
         span: Duration,
     },
     Tightened(Unit),
+    Learned(Unit),
     Retried {
         resend: u32,
         delay: Duration,
@@ -80,6 +81,7 @@ impl Recorder for Log {
             },
             Event::Paused { unit, span, .. } => Seen::Paused { unit, span },
             Event::Tightened { unit, .. } => Seen::Tightened(unit),
+            Event::Learned { learned, .. } => Seen::Learned(learned.unit),
             Event::Retried {
                 resend,
                 delay,

@@ -33,6 +33,7 @@ pub(crate) enum What {
     Throttled,
     Paused(Duration),
     Tightened,
+    Learned,
     Retried,
     Finished {
         tokens: Option<Tokens>,
@@ -163,6 +164,7 @@ impl Recorder for Log {
             Event::Throttled { labels, .. } => (labels, What::Throttled),
             Event::Paused { labels, span, .. } => (labels, What::Paused(span)),
             Event::Tightened { labels, .. } => (labels, What::Tightened),
+            Event::Learned { labels, .. } => (labels, What::Learned),
             Event::Retried { labels, .. } => (labels, What::Retried),
             Event::Finished(finished) => (
                 finished.labels,

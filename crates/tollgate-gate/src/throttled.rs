@@ -1,0 +1,45 @@
+//! What a refusal by the provider pauses, and what the ledger learns from it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tollgate_limits::{Labels, Unit};
+
+use crate::{Event, Gate, permit::Held};
+
+impl Gate {
+    /// As [`Gate::pause`], for the policies of a call that was refused: see [`crate::Permit::throttled`].
+    pub(crate) fn throttled(
+        &self,
+        held: &Held,
+        labels: &Arc<Labels>,
+        unit: Option<Unit>,
+        span: Duration,
+    ) {
+        let Held::Local(reservation, lane) = held else {
+            return self.pause(labels, unit, span);
+        };
+        let now = self.now();
+        let until = now.plus(span);
+        let mut policies = Vec::new();
+        let learned = {
+            // It can only make calls wait for longer, and whoever is looked at too early is told so.
+            let mut core = self.lock();
+            let learned = core.ledger.throttled(now, reservation, unit, until);
+            if self.is_heard() {
+                policies = core.ledger.paused(now, *lane, unit);
+            }
+            learned
+        };
+        self.record(&Event::Paused {
+            labels,
+            unit,
+            span,
+            until,
+            policies: &policies,
+        });
+        if let Some(learned) = &learned {
+            self.record(&Event::Learned { labels, learned });
+        }
+    }
+}
