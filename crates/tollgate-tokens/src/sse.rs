@@ -4,6 +4,10 @@ use memchr::memchr2;
 
 /// Hears what an [`Events`] finds.
 pub(crate) trait EventSink {
+    /// An event's data begins so. How many bytes the sink takes of it at once, none of which may end a line.
+    fn begin(&mut self, _data: &[u8]) -> usize {
+        0
+    }
     /// A piece of the current event's data. Several `data` lines are joined by a newline (WHATWG HTML, "Server-sent events").
     fn data(&mut self, piece: &[u8]);
     /// The current event, which had data, has ended. `is_error` is true when its name is `error`.
@@ -73,18 +77,23 @@ impl Events {
                 rest = &rest[1..];
                 continue;
             }
-            // Nearly every event is one such line, and nearly every piece has it whole.
+            // Nearly every event is one such line.
             if self.line == Line::default()
                 && !self.has_data
                 && let Some(value) = rest.strip_prefix(b"data: ")
-                && value.first() != Some(&DONE[0])
-                && let Some(end) = memchr2(b'\n', b'\r', value)
-                && value[end] == b'\n'
+                && value.first().is_some_and(|first| *first != DONE[0])
             {
-                sink.data(&value[..end]);
-                rest = &value[end + 1..];
-                self.terminator = Match::Not;
                 self.has_data = true;
+                self.terminator = Match::Not;
+                let value = &value[sink.begin(value)..];
+                let Some(end) = memchr2(b'\n', b'\r', value) else {
+                    self.line = Line::Value(Field::Data);
+                    sink.data(value);
+                    return;
+                };
+                sink.data(&value[..end]);
+                self.after_cr = value[end] == b'\r';
+                rest = &value[end + 1..];
                 continue;
             }
             // A blank line ends nearly every event.

@@ -104,9 +104,12 @@ impl<L: Copy> Node<L> {
             return Some(self);
         }
         let from = usize::from(self.first[kind(key)]).checked_sub(1)?;
-        let names = self.keys.get(from..)?.iter();
-        let mut known = names.filter(|(name, _)| same(name.as_bytes(), key));
-        known.next().map(|(_, node)| node)
+        for (name, node) in self.keys.get(from..)? {
+            if same(name.as_bytes(), key) {
+                return Some(node);
+            }
+        }
+        None
     }
 
     /// The place of every item.

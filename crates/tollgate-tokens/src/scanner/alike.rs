@@ -22,12 +22,33 @@ pub(super) struct Alike {
 enum Place {
     #[default]
     Opening,
+    /// Behind the opening.
+    Text,
     Closing,
     /// In what only this document has.
     Rest,
 }
 
 impl Alike {
+    /// Takes the opening at once, where a document begins here and `text` has it whole: how many bytes, or none. There is no line end
+    /// among them.
+    #[inline]
+    pub(super) fn begin(
+        &mut self,
+        text: &[u8],
+        reader: &mut Reader<Leaf>,
+        collector: &mut Collector,
+    ) -> usize {
+        let taken = match self.place {
+            Place::Opening => self.opening.take(text, reader, collector),
+            _ => 0,
+        };
+        if taken > 0 {
+            self.place = Place::Text;
+        }
+        taken
+    }
+
     /// Reads the next piece of a document.
     #[inline]
     pub(super) fn push(
@@ -38,10 +59,18 @@ impl Alike {
     ) {
         let mut rest = piece;
         if self.place == Place::Opening {
-            let Some(behind) = self.opening.push(rest, reader, collector) else {
-                return;
-            };
-            let (read, is_whole) = reader.push_text(behind, collector);
+            match self.opening.push(rest, reader, collector) {
+                Some(behind) => rest = behind,
+                None => return,
+            }
+            self.place = Place::Text;
+        }
+        if rest.is_empty() {
+            return;
+        }
+        if self.place == Place::Text {
+            let (read, is_whole) = reader.push_text(rest, collector);
+            rest = &rest[read..];
             self.place = if is_whole {
                 Place::Closing
             } else {
@@ -52,12 +81,14 @@ impl Alike {
                 self.version = self.opening.version();
                 self.closing.forget();
             }
-            rest = &behind[read..];
         }
         if self.place == Place::Closing {
-            match self.closing.push(rest, reader, collector) {
-                Some(behind) => rest = behind,
-                None => return,
+            match self.closing.take(rest, reader, collector) {
+                0 => match self.closing.push(rest, reader, collector) {
+                    Some(behind) => rest = behind,
+                    None => return,
+                },
+                taken => rest = &rest[taken..],
             }
             self.place = Place::Rest;
         }

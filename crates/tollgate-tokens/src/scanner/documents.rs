@@ -46,6 +46,14 @@ impl Documents {
 
 impl EventSink for Documents {
     #[inline]
+    fn begin(&mut self, data: &[u8]) -> usize {
+        match &mut self.alike {
+            Some(alike) => alike.begin(data, &mut self.reader, &mut self.collector),
+            None => 0,
+        }
+    }
+
+    #[inline]
     fn data(&mut self, piece: &[u8]) {
         match &mut self.alike {
             Some(alike) => alike.push(piece, &mut self.reader, &mut self.collector),

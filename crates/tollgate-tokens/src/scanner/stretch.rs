@@ -59,6 +59,37 @@ const SHORTEST: usize = 8;
 const TOO_ODD: u8 = 8;
 
 impl Stretch {
+    /// Takes all that is common at once, where the document comes here and `text` has it whole: how many bytes, or none. There is no line
+    /// end among them.
+    #[inline]
+    pub(super) fn take(
+        &mut self,
+        text: &[u8],
+        reader: &mut Reader<Leaf>,
+        collector: &mut Collector,
+    ) -> usize {
+        if !self.is_known
+            || self.phase != Phase::Before
+            || !text.starts_with(&self.bytes)
+            || collector.has_news(self.told, &mut self.news)
+        {
+            return 0;
+        }
+        self.arrive(reader, collector);
+        self.bytes.len()
+    }
+
+    /// The document has come to the end of what is common.
+    #[inline]
+    fn arrive(&mut self, reader: &mut Reader<Leaf>, collector: &mut Collector) {
+        if let Some(mark) = &self.mark {
+            reader.go_to(mark);
+            collector.document.clone_from(&self.document);
+        }
+        self.odd = self.odd.saturating_sub(1);
+        self.phase = Phase::Read;
+    }
+
     /// Reads the next piece of a document. `Some` is what is left of it, once, when the document has just come to the end of what is
     /// common.
     #[inline]
@@ -83,12 +114,7 @@ impl Stretch {
                         self.phase = Phase::Compare(seen + length);
                         return None;
                     }
-                    if let Some(mark) = &self.mark {
-                        reader.go_to(mark);
-                        collector.document.clone_from(&self.document);
-                    }
-                    self.odd = self.odd.saturating_sub(1);
-                    self.phase = Phase::Read;
+                    self.arrive(reader, collector);
                     return Some(&piece[length..]);
                 }
                 self.go_on_otherwise(seen, piece, reader, collector)
@@ -198,7 +224,8 @@ impl Stretch {
     ) -> &'p [u8] {
         let mut rest = piece;
         while let (Phase::Learn(seen), Some((byte, behind))) = (self.phase, rest.split_first()) {
-            if self.bytes.get(seen) != Some(byte) {
+            // A stream of events is searched for line ends only behind what is common.
+            if self.bytes.get(seen) != Some(byte) || matches!(byte, b'\n' | b'\r') {
                 self.end_learning();
                 break;
             }
