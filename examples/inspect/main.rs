@@ -58,7 +58,9 @@ fn inspect(file: &Path, name: Option<&str>) -> Result<Value, Box<dyn Error>> {
         // A draft for headers that any provider may send.
         Some("ietf") => None,
         Some(name) => {
-            let known = Dialect::from_name(name).or(provider.map(|provider| provider.dialect));
+            let known = provider
+                .map(|provider| provider.dialect)
+                .or(Dialect::from_name(name));
             Some(known.ok_or_else(|| format!("no dialect or provider is called `{name}`"))?)
         }
     };

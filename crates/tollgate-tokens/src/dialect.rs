@@ -74,14 +74,11 @@ impl Dialect {
         }
     }
 
-    /// The dialect called `name`, or spoken by the provider called `name`; letter case does not matter. `None` for names nobody here knows.
+    /// The dialect called `name`; letter case does not matter. What a provider speaks, its entry in the [`Catalog`](crate::Catalog) says.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        let is = |known: &&str| known.eq_ignore_ascii_case(name);
-        if let Some(dialect) = Self::ALL.iter().find(|dialect| is(&dialect.name())) {
-            return Some(*dialect);
-        }
-        OPENAI_SPEAKERS.iter().any(is).then_some(Self::OpenAiChat)
+        let mut all = Self::ALL.iter().copied();
+        all.find(|dialect| dialect.name().eq_ignore_ascii_case(name))
     }
 
     /// The dialect of a call, by the host and path of its URL; a port (but Ollama's), a query and letter case of the host do not matter.
@@ -164,22 +161,6 @@ impl Dialect {
     }
 }
 
-/// Providers and servers whose format is OpenAI's (their own API references, 2026).
-const OPENAI_SPEAKERS: &[&str] = &[
-    "azure",
-    "azure-openai",
-    "cerebras",
-    "deepseek",
-    "fireworks",
-    "groq",
-    "llama.cpp",
-    "mistral",
-    "openrouter",
-    "together",
-    "vllm",
-    "xai",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,16 +183,7 @@ mod tests {
         for dialect in Dialect::ALL {
             assert_eq!(Dialect::from_name(dialect.name()), Some(*dialect));
         }
-    }
-
-    #[test]
-    fn a_dialect_is_found_by_a_provider_that_speaks_it() {
-        let check = |name, expected| assert_eq!(Dialect::from_name(name), expected, "{name}");
-        check("xai", Some(Dialect::OpenAiChat));
-        check("Azure-OpenAI", Some(Dialect::OpenAiChat));
-        check("vllm", Some(Dialect::OpenAiChat));
-        check("", None);
-        check("bedrock", Some(Dialect::Bedrock));
-        check("nobody", None);
+        assert_eq!(Dialect::from_name("Anthropic"), Some(Dialect::Anthropic));
+        assert_eq!(Dialect::from_name("vllm"), None);
     }
 }

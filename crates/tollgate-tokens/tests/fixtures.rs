@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use tollgate_tokens::{Billed, Cost, Dialect, Framing, Scan, Usage, UsageScanner, Warning};
+use tollgate_tokens::{
+    Billed, Catalog, Cost, Dialect, Framing, Scan, Usage, UsageScanner, Warning,
+};
 
 /// A sample body, without the head that some files carry.
 fn body(file: &str) -> Vec<u8> {
@@ -24,12 +26,20 @@ fn scan(dialect: Dialect, framing: Framing, body: &[u8], size: usize) -> Scan {
     scanner.finish()
 }
 
+/// The dialect of a provider that the catalog knows, or of that name.
+fn spoken_by(name: &str) -> Dialect {
+    let catalog = Catalog::builtin();
+    let provider = catalog.provider(name).map(|provider| provider.dialect);
+    let dialect = provider.or_else(|| Dialect::from_name(name));
+    dialect.expect("a fixture's folder names a provider")
+}
+
 /// What the file is read as; the same for every size of piece.
 fn read(file: &str) -> Scan {
     let folder = file.split('/').next().unwrap_or_default();
     let dialect = match file {
         "meta-llama/compat-chat.json" => Dialect::OpenAiChat,
-        _ => Dialect::from_name(folder).expect("a fixture's folder names a provider"),
+        _ => spoken_by(folder),
     };
     let framing = match file.rsplit('.').next() {
         Some("sse") => Framing::Sse,

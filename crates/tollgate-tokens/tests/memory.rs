@@ -49,33 +49,61 @@ fn events_like_those_before_allocate_nothing() {
     }
 }
 
+const FRAMINGS: [Framing; 4] = [
+    Framing::Json,
+    Framing::Sse,
+    Framing::Ndjson,
+    Framing::EventStream,
+];
+
+/// An AWS event stream of one exception, its payload this. Its last checksum is never compared.
+fn frame(payload: &str) -> Vec<u8> {
+    let head = [
+        &b"\x0d:message-type\x07\0\x09exception"[..],
+        b"\x0f:exception-type\x07\x20\0",
+        &[b'x'; 0x2000],
+    ]
+    .concat();
+    let total = 16 + head.len() as u32 + payload.len() as u32;
+    let mut bytes = [total.to_be_bytes(), (head.len() as u32).to_be_bytes()].concat();
+    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_be_bytes());
+    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(payload.as_bytes());
+    bytes
+}
+
 #[test]
 fn no_body_makes_the_scanner_grow() {
     let long = "x".repeat(1_000_000);
     for body in [
         format!(
             r#"{{"model":"{long}","error":{{"message":"{long}"}},"choices":[{{"message":{{"content":"{long}"}}}}]}}"#
-        ),
+        )
+        .into_bytes(),
         format!(
             r#"{{"{long}":1,"usage":{{"prompt_tokens":{}}}}}"#,
             "1".repeat(1_000_000)
-        ),
-        "[".repeat(1_000_000),
-        format!("data: {long}\n\n").repeat(3),
+        )
+        .into_bytes(),
+        b"[".repeat(1_000_000),
+        format!("data: {long}\n\n").repeat(3).into_bytes(),
+        frame(&format!(r#"{{"bytes":"{}","model":"{long}","message":"{long}"}}"#, "eyJh".repeat(100_000))),
     ] {
-        for framing in [Framing::Json, Framing::Sse, Framing::Ndjson] {
-            let mut scanner = UsageScanner::new(Dialect::OpenAiChat, framing);
+        for framing in FRAMINGS {
+            let dialect = match framing {
+                Framing::EventStream => Dialect::Bedrock,
+                _ => Dialect::OpenAiChat,
+            };
             let used = measure(|| {
-                body.as_bytes()
-                    .chunks(7)
-                    .for_each(|piece| scanner.push(piece))
+                let mut scanner = UsageScanner::new(dialect, framing);
+                body.chunks(7).for_each(|piece| scanner.push(piece));
             });
             assert!(size_of::<UsageScanner>() < 1024);
             assert!(
                 used.bytes_max < 3072,
-                "{} bytes for {}...",
+                "{} bytes in {framing:?} for {:?}...",
                 used.bytes_max,
-                &body[..20]
+                String::from_utf8_lossy(&body[..20])
             );
         }
     }

@@ -45,7 +45,7 @@ fn a_user_s_file_can_drop_limits_choose_a_tier_and_add_a_provider() {
         tier = "4"
 
         [provider.mine]
-        dialect = "vllm"
+        dialect = "openai"
         hosts = ["llm.internal/models", "*.llm.internal"]
 
         [[provider.mine.limits]]

@@ -1,6 +1,7 @@
 //! What is known of a call before it is sent.
 
 mod caps;
+mod dialects;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -1,9 +1,11 @@
 //! The usage scanner on odd, cut, broken and generated bodies.
 
+mod dialects;
 mod errors;
 mod frames;
 mod framing;
 mod generated;
+mod hostile;
 mod streams;
 mod text;
 mod usage;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use tollgate_tokens::{Dialect, Scope, Verdict, verdict};
+use tollgate_tokens::{Catalog, Scope, Verdict, verdict};
 
 use super::{FINAL, RETRY, plain};
 
@@ -35,7 +35,12 @@ fn fixture(file: &str) -> Verdict {
     );
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let (status, headers, body) = parse(&text);
-    let dialect = file.split('/').next().and_then(Dialect::from_name);
+    let catalog = Catalog::builtin();
+    let provider = file
+        .split('/')
+        .next()
+        .and_then(|name| catalog.provider(name));
+    let dialect = provider.map(|provider| provider.dialect);
     verdict(dialect, status, &headers, body.as_bytes())
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn check_body(data: &[u8]) {
         Framing::Json => Document::parse(body).map(|document| vec![document]),
         Framing::Ndjson => body
             .split(|byte| *byte == b'\n')
-            .filter(|line| !line.trim_ascii().is_empty())
+            .filter(|line| !line.iter().all(|byte| b" \t\r".contains(byte)))
             .map(Document::parse)
             .collect(),
         _ => None,
