@@ -329,3 +329,27 @@ const INSERT_CALL: &str = "INSERT INTO call (at, lane, session, outcome, status,
      charged_requests, charged_failed, charged_input, charged_cache_read, charged_output, charged_output_spare, \
      charged_output_excess, charged_tokens, charged_cost) \
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_waits_until_its_log_is_on_the_disk() {
+        let name = format!("tollgate-journal-file-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = File::open(&folder.join("usage.db"), Vec::new()).unwrap();
+        let pragma = |name| -> rusqlite::types::Value {
+            let connection = &file.connection;
+            connection
+                .pragma_query_value(None, name, |row| row.get(0))
+                .unwrap()
+        };
+        assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
+        // 2 is FULL; less than that survives a kill, but no power failure.
+        assert_eq!(pragma("synchronous"), 2.into());
+        drop(file);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
