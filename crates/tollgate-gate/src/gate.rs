@@ -1,6 +1,7 @@
 //! `Gate`: the handle that programs hold, clone and share.
 
 use std::sync::{Arc, Weak};
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,6 +11,7 @@ use tollgate_limits::{
 
 use crate::{
     Acquire, AcquireError, Call, Event, GateBuilder, Permit, PolicyState, Recorder, Source, Store,
+    Ticket,
     clock::Clock,
     core::{Core, Wakes},
     permit::Held,
@@ -91,12 +93,19 @@ impl Gate {
     /// If it does not fit now, or never does. A gate with a store always answers [`crate::Refusal::NotNow`] here, because asking it takes a
     /// round trip.
     pub fn try_acquire(&self, call: &Call) -> Result<Permit, AcquireError> {
-        let result = self.try_reserve(call);
-        match &result {
-            Ok(permit) => self.record_admitted(permit, false),
-            Err(error) => self.record_refused(&call.asked.labels, error, Duration::ZERO, false),
+        match self.try_reserve(call) {
+            Ok(reserved) if self.is_heard() => {
+                let permit = self.permit_for(call, reserved);
+                self.record_admitted(&permit, false);
+                Ok(permit)
+            }
+            // Made in the place where the caller wants it: a permit is large enough for a copy to tell.
+            Ok(reserved) => Ok(self.permit_for(call, reserved)),
+            Err(error) => {
+                self.record_refused(&call.asked.labels, &error, Duration::ZERO, false);
+                Err(error)
+            }
         }
-        result
     }
 
     /// The state of every policy in every partition that is remembered, and the calls that wait for it. Empty for a gate with a
@@ -180,6 +189,7 @@ impl Gate {
     }
 
     /// Hands an event to the recorders. For drivers above the gate, which know of sends and retries.
+    #[inline]
     pub fn record(&self, event: &Event<'_>) {
         for recorder in &self.inner.recorders {
             recorder.record(event);
@@ -252,6 +262,7 @@ impl Gate {
     }
 
     /// Ends a reservation: settles with `used`, or releases without. Never waits.
+    #[inline]
     pub(crate) fn end(
         &self,
         held: Held,
@@ -373,7 +384,9 @@ impl Gate {
         result
     }
 
-    fn try_reserve(&self, call: &Call) -> Result<Permit, AcquireError> {
+    /// What [`Gate::try_acquire`] makes a permit of.
+    #[inline]
+    fn try_reserve(&self, call: &Call) -> Result<(Held, Amounts, Ticket), AcquireError> {
         let now = self.now();
         if self.inner.store.is_some() {
             return Err(AcquireError::unasked(now));
@@ -392,18 +405,17 @@ impl Gate {
         };
         self.inner.wake(wakes);
         match entered {
-            Ok(held) => Ok(Permit::new(
-                self.clone(),
-                held,
-                amounts,
-                call.clone(),
-                ticket,
-                Duration::ZERO,
-            )),
+            Ok(held) => Ok((held, amounts, ticket)),
             Err(reason) => {
                 Err(reason.map_or_else(|error| error, |reason| AcquireError::not_now(reason, now)))
             }
         }
+    }
+
+    #[inline]
+    fn permit_for(&self, call: &Call, (held, amounts, ticket): (Held, Amounts, Ticket)) -> Permit {
+        let waited = Duration::ZERO;
+        Permit::new(self.clone(), held, amounts, call.clone(), ticket, waited)
     }
 
     /// Tells the store something in the background. Outside a runtime nothing can be told: the lease on the reservation decides.
@@ -460,12 +472,14 @@ impl Inner {
         self.wake(wakes);
     }
 
+    #[inline]
     pub(crate) fn wake(&self, wakes: Wakes) {
         if wakes.driver {
             self.rearm.notify_one();
         }
-        for waker in wakes.wakers {
-            waker.wake();
+        // As a rule there is nobody.
+        if !wakes.wakers.is_empty() {
+            wake_all(wakes.wakers);
         }
     }
 
@@ -473,5 +487,12 @@ impl Inner {
         Gate {
             inner: self.clone(),
         }
+    }
+}
+
+#[cold]
+fn wake_all(wakers: Vec<Waker>) {
+    for waker in wakers {
+        waker.wake();
     }
 }

@@ -32,6 +32,7 @@ pub(crate) enum Held {
 }
 
 impl Permit {
+    #[inline]
     pub(crate) const fn new(
         gate: Gate,
         held: Held,
@@ -125,6 +126,7 @@ impl Permit {
         self.end(None, Source::Released);
     }
 
+    #[inline]
     fn end(&mut self, used: Option<&Amounts>, source: Source) -> Settlement {
         let settlement = Settlement {
             reserved: self.reserved,
