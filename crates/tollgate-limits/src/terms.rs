@@ -37,7 +37,8 @@ impl Manner {
     /// The units of `unit` that a call takes.
     #[inline]
     pub(crate) fn units(&self, unit: Unit, amounts: &Amounts) -> u64 {
-        if self.plain {
+        // Of a call with a cap beyond its expected output, what is expected has to be told apart.
+        if self.plain && amounts.output_spare == 0 {
             amounts.get(unit)
         } else {
             self.counting.units(unit, amounts)

@@ -106,9 +106,10 @@ async fn calls_back_off_from_unforeseen_refusals_and_the_quota_is_used_again() {
     assert_eq!(server.books().throttled, before.throttled);
     let calls = &server.calls()[records..];
     let taken = Duration::from_nanos(calls[calls.len() - 1].arrival_ns - calls[0].arrival_ns);
-    // The second half must wait for one window and its margin; a busy machine may take that long again.
+    // The second half must wait for one window and its margin. The refusals have taught a slower, evenly spaced pace, which stays;
+    // it takes less than four times as long.
     let must = (WINDOW + MARGIN) * SPEED;
-    assert!(taken < must * 2, "{taken:?} for what takes {must:?}");
+    assert!(taken < must * 4, "{taken:?} for what takes {must:?}");
     for status in tollgate.gate().snapshot() {
         assert_eq!(status.paused_until, None);
         assert!([REQUESTS, TOKENS].contains(&status.limit), "{status:?}");
