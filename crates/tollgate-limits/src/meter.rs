@@ -133,6 +133,9 @@ impl Meter {
         }
         if used > opened.units {
             self.charge(now, used - opened.units, None, terms, rares);
+            if !self.rare.is_none() {
+                self.overran(used - opened.units, rares);
+            }
         }
     }
 

@@ -29,6 +29,8 @@ const PARTS: u64 = 8;
 impl Others {
     /// Of the limit, what is left free for deviations at most: an eighth.
     const MOST: u64 = 8;
+    /// Of the limit, what others use at most if they are few: a sixty-fourth.
+    const FEW: u64 = 64;
     /// What is forgotten of the level in each part of a window: a thirty-second. As long as our books show more than the provider's,
     /// others hide in the difference, so a time without news of them need not be one without them.
     const FORGET: u64 = 32;
@@ -107,9 +109,33 @@ impl Others {
 
     /// Units per window at which to space grants: what others leave of the limit and half of that more. Calls sent all at once would be
     /// followed by a silence in which nothing is heard.
-    pub(crate) fn pace(&self, limit: u64) -> u64 {
+    /// `None` where they are few.
+    pub(crate) fn pace(&self, limit: u64) -> Option<u64> {
+        if self.are_few(limit) {
+            return None;
+        }
         let left = limit.saturating_sub(self.level).max(limit / Self::MOST);
-        left.saturating_add(left / 2).max(1)
+        Some(left.saturating_add(left / 2).max(1))
+    }
+
+    /// Whether leaving a whole window's worth of their use free costs less than spacing grants to hear of it in time. An estimate of
+    /// ours that was a little short looks like this too.
+    const fn are_few(&self, limit: u64) -> bool {
+        self.level < limit / Self::FEW
+    }
+
+    /// Takes back `units` that were taken for others' and have turned out to be our own.
+    pub(crate) fn own(&mut self, units: u64) {
+        let mut left = units;
+        for part in &mut self.parts {
+            let piece = left.min(*part);
+            *part -= piece;
+            left -= piece;
+        }
+        self.level = self.level.saturating_sub(units - left);
+        if self.level == 0 {
+            self.squares = 0;
+        }
     }
 
     /// Units that others are expected to have taken since the last answer was heard.
@@ -129,7 +155,10 @@ impl Others {
         let mean = (u128::from(self.level) * since).div_ceil(window);
         let variance = self.squares.saturating_mul(since >> 20) / (window >> 20).max(1);
         let deviations = variance.isqrt().saturating_mul(u128::from(deviations));
-        let units = mean + deviations.min(u128::from(limit / Self::MOST));
+        let mut units = mean + deviations.min(u128::from(limit / Self::MOST));
+        if self.are_few(limit) {
+            units = units.max(u128::from(self.level));
+        }
         u64::try_from(units).unwrap_or(u64::MAX)
     }
 }

@@ -147,6 +147,54 @@ fn others_explain_a_refusal_and_are_left_room_for() {
     assert!(wait.binding.remaining < 58, "{}", wait.binding.remaining);
 }
 
+fn tokens(total: u64) -> News {
+    News {
+        unit: Unit::TotalTokens,
+        ..remaining(total)
+    }
+}
+
+#[test]
+fn an_estimate_that_was_a_little_short_is_no_reason_to_space_grants() {
+    let quota = Quota::sliding(Unit::TotalTokens, 250_000, MINUTE).unwrap();
+    let (mut ledger, lane) = ledger(Policy::new("tpm", quota).margin(Duration::ZERO).unwrap());
+    let reserve = |ledger: &mut Ledger, now, tokens| match ledger.reserve(
+        now,
+        lane,
+        &Amounts::call(tokens, 0),
+    ) {
+        Decision::Granted(reservation) => reservation,
+        other => panic!("{other:?}"),
+    };
+    // The provider counts 20 tokens more than we for this very call: the head of its answer says so before its usage does.
+    let first = reserve(&mut ledger, at(0), 955);
+    assert!(ledger.adopt(at(0), &first, &tokens(250_000 - 975)));
+    // So much is left free beside what is booked, and that is all.
+    let second = reserve(&mut ledger, at(0), 250_000 - 975 - 20);
+    ledger.release(at(0), second);
+    // Once the usage has told whose they were, nothing is left free; the 20 stay booked twice, against us.
+    ledger.settle(at(1), first, &Amounts::call(975, 0));
+    reserve(&mut ledger, at(1), 250_000 - 975 - 20);
+}
+
+#[test]
+fn a_sixty_fourth_used_by_others_spaces_grants() {
+    let quota = Quota::sliding(Unit::TotalTokens, 64_000, MINUTE).unwrap();
+    let policy = Policy::new("tpm", quota).margin(Duration::ZERO).unwrap();
+    for (others, spaced) in [(999, false), (1_000, true)] {
+        let (mut ledger, lane) = ledger(policy.clone());
+        let amounts = Amounts::call(1_000, 0);
+        let Decision::Granted(first) = ledger.reserve(at(0), lane, &amounts) else {
+            panic!("the first call fits")
+        };
+        ledger.adopt(at(0), &first, &tokens(63_000 - others));
+        let second = ledger.reserve(at(0), lane, &amounts);
+        assert!(matches!(second, Decision::Granted(_)), "{second:?}");
+        let third = ledger.reserve(at(0), lane, &amounts);
+        assert_eq!(!matches!(third, Decision::Granted(_)), spaced, "{others}");
+    }
+}
+
 #[test]
 fn where_nobody_else_is_expected_no_room_is_left() {
     let (mut ledger, lane) = ledger(rpm(100).alone());

@@ -23,7 +23,7 @@ impl Meter {
         let after_pause = known.filter(|rare| now < rare.paced_until).map(|_| limit);
         let among_others = known
             .and_then(|rare| rare.others.as_ref())
-            .map(|others| others.pace(limit));
+            .and_then(|others| others.pace(limit));
         let tightened = terms.tightening.pace(now, limit);
         let searching = terms.climb.map(|_| limit);
         let paces = [after_pause, among_others, tightened, searching];
@@ -42,8 +42,21 @@ impl Meter {
     /// Whether a call reserved at `at` would hold back the next one.
     pub(crate) fn spaces_grants(&self, at: Tick, terms: &Terms, rares: &Rares) -> bool {
         let rare = rares.get(self.rare);
+        let among_others = rare.and_then(|rare| rare.others.as_ref()?.pace(terms.limit()));
         terms.spaces_grants()
-            || rare.is_some_and(|rare| rare.paced_until > at || rare.others.is_some())
+            || among_others.is_some()
+            || rare.is_some_and(|rare| rare.paced_until > at)
+    }
+
+    /// Learns that a call used `units` more than was reserved for it: so much of what its answer's head showed was not others'.
+    #[inline(never)]
+    pub(super) fn overran(&mut self, units: u64, rares: &mut Rares) {
+        if let Some(others) = rares
+            .get_mut(self.rare)
+            .and_then(|rare| rare.others.as_mut())
+        {
+            others.own(units);
+        }
     }
 
     /// Units to leave free for others beside a call of `units`, which must fit some day.
