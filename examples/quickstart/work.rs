@@ -46,6 +46,13 @@ pub(crate) fn from_markdown(args: &Args, target: &Target) -> Result<Vec<Work>, B
             text.push_str("\n\n");
             next += 1;
         }
+        if bytes > 0 {
+            // Cut to size, so that the mix of sizes does not hang on where passages end.
+            let end = (0..=bytes as usize)
+                .rev()
+                .find(|end| text.is_char_boundary(*end));
+            text.truncate(end.unwrap_or_default());
+        }
         text
     };
     let models = target.models();
