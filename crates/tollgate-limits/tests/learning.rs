@@ -174,7 +174,8 @@ fn an_estimate_that_was_a_little_short_is_no_reason_to_space_grants() {
     ledger.release(at(0), second);
     // Once the usage has told whose they were, nothing is left free; the 20 stay booked twice, against us.
     ledger.settle(at(1), first, &Amounts::call(975, 0));
-    reserve(&mut ledger, at(1), 250_000 - 975 - 20);
+    let last = reserve(&mut ledger, at(1), 250_000 - 975 - 20);
+    ledger.release(at(1), last);
 }
 
 #[test]
