@@ -116,6 +116,7 @@ pub fn verdict(
     body: &[u8],
 ) -> Verdict {
     let evidence = Evidence {
+        dialect,
         status: status.as_u16(),
         headers,
         body: &ErrorBody::read(body),
@@ -154,6 +155,7 @@ pub fn stream_verdict(error: &BodyError) -> Verdict {
     let word = |word: &Option<Arc<str>>| word.as_deref().unwrap_or_default().to_lowercase();
     let body = ErrorBody::of_words(word(&error.kind), word(&error.code), word(&error.message));
     Evidence {
+        dialect: None,
         status: body.implied_status(),
         headers: &HeaderMap::new(),
         body: &body,

@@ -27,6 +27,8 @@ pub(super) struct ErrorBody {
     pub(super) google: Google,
     /// A page for a browser: not the provider's own answer, but that of a proxy before it.
     pub(super) html: bool,
+    /// Nothing but white space.
+    pub(super) empty: bool,
 }
 
 /// What Google's `error.details` say (google.rpc error details; the rules are those of Google's own command-line client, 2026).
@@ -58,6 +60,7 @@ impl ErrorBody {
                 let text = String::from_utf8_lossy(&body[..body.len().min(4_096)]);
                 Self {
                     html,
+                    empty: body.is_empty(),
                     message: if html {
                         String::new()
                     } else {
@@ -159,6 +162,7 @@ impl ErrorBody {
                 .unwrap_or_default(),
             limit_source: word(metadata, "limit_source").unwrap_or_default(),
             reset_epoch_ms: reset,
+            empty: false,
             google: Google::of_json(
                 error
                     .get("details")

@@ -10,11 +10,12 @@ use tollgate_limits::Unit;
 use super::body::ErrorBody;
 use super::words::{self, Figures};
 use super::{Scope, Verdict};
-use crate::ServiceLimit;
 use crate::retry_after::{date, span_until};
+use crate::{Dialect, ServiceLimit};
 
 /// What one error response says.
 pub(super) struct Evidence<'a> {
+    pub(super) dialect: Option<Dialect>,
     pub(super) status: u16,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a ErrorBody,
@@ -155,6 +156,7 @@ impl Evidence<'_> {
     fn throttled(&self) -> Scope {
         let body = self.body;
         if body.html
+            || self.is_bare()
             || body.limit_source.contains("shared")
             || body.limit_source.contains("upstream")
         {
@@ -182,6 +184,14 @@ impl Evidence<'_> {
         self.named_unit()
             .or_else(|| self.empty_unit())
             .unwrap_or(Scope::Unknown)
+    }
+
+    /// Not a word, neither in the body nor in the headers: at OpenAI this comes from an edge proxy and not from a quota (seen in 2026).
+    fn is_bare(&self) -> bool {
+        self.dialect == Some(Dialect::OpenAiChat)
+            && self.body.empty
+            && self.limits.is_empty()
+            && self.asked.is_none()
     }
 
     fn is_daily(&self) -> bool {

@@ -161,6 +161,21 @@ fn the_provider_s_own_trouble_is_told_from_a_quota() {
 }
 
 #[test]
+fn a_429_without_a_word_comes_from_a_proxy_and_not_from_a_quota() {
+    let bare = plain(429, &[], " \n");
+    assert_eq!((bare.scope, bare.retryable), (Scope::Upstream, true));
+    assert!(!bare.pauses_quota());
+    // One word is enough to be taken for the provider's own.
+    assert_eq!(plain(429, &[], "{}").scope, Scope::Unknown);
+    assert_eq!(
+        plain(429, &[("retry-after", "2")], "").scope,
+        Scope::Unknown
+    );
+    let tokens = [("x-ratelimit-limit-tokens", "1000")];
+    assert_eq!(plain(429, &tokens, "").scope, Scope::Unknown);
+}
+
+#[test]
 fn a_used_up_day_is_final_unless_it_refills_bit_by_bit() {
     let groq = plain(
         429,
