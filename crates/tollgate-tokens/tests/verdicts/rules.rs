@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tollgate_tokens::{BodyError, Scope, Warning, stream_verdict};
+use http::{HeaderMap, StatusCode};
+use tollgate_tokens::{BodyError, Dialect, Scope, Warning, stream_verdict, verdict};
 
 use super::{FINAL, RETRY, check_in_stream, plain};
 
@@ -26,7 +27,7 @@ fn statuses_without_a_word_are_told_apart() {
     check(409, RETRY, Scope::ProviderCapacity);
     check(413, FINAL, Scope::NeverFits);
     check(422, FINAL, Scope::BadRequest);
-    check(429, RETRY, Scope::Unknown);
+    check(429, RETRY, Scope::Upstream);
     check(499, RETRY, Scope::ProviderCapacity);
     check(500, RETRY, Scope::ProviderCapacity);
     check(501, FINAL, Scope::BadRequest);
@@ -173,6 +174,10 @@ fn a_429_without_a_word_comes_from_a_proxy_and_not_from_a_quota() {
     );
     let tokens = [("x-ratelimit-limit-tokens", "1000")];
     assert_eq!(plain(429, &tokens, "").scope, Scope::Unknown);
+    // Elsewhere nothing is known of such proxies.
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    let generic = verdict(Some(Dialect::Generic), status, &HeaderMap::new(), b"");
+    assert_eq!(generic.scope, Scope::Unknown);
 }
 
 #[test]

@@ -163,7 +163,7 @@ fn documented_shapes_of_every_provider_are_understood() {
 
 #[test]
 fn only_a_used_up_quota_pauses_the_quota() {
-    assert!(plain(429, &[], "").pauses_quota());
+    assert!(plain(429, &[], "slower, please").pauses_quota());
     assert!(fixture("openai/429-tpm.http").pauses_quota());
     assert!(fixture("mistral/429.http").pauses_quota());
     for file in [
