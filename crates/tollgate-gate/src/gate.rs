@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tollgate_limits::{
-    Amounts, ChangeError, Check, Labels, Lane, News, Plan, Reservation, Settlement, Tick, Unit,
+    Amounts, ChangeError, Check, Labels, Lane, News, Plan, Reservation, Settlement, Tick,
 };
 
 use crate::{
@@ -196,35 +196,6 @@ impl Gate {
         }
     }
 
-    /// Pauses the policies of such calls that count `unit` (`None`: all) for `span` from now. Pauses only ever grow.
-    pub fn pause(&self, labels: &Arc<Labels>, unit: Option<Unit>, span: Duration) {
-        let now = self.now();
-        let until = now.plus(span);
-        let mut policies = Vec::new();
-        match &self.inner.store {
-            None => {
-                // It can only make calls wait for longer, and whoever is looked at too early is told so.
-                let mut core = self.lock();
-                let lane = core.ledger.lane(labels);
-                core.ledger.pause(lane, unit, until);
-                if self.is_heard() {
-                    policies = core.ledger.paused(now, lane, unit);
-                }
-            }
-            Some(store) => {
-                let (store, labels) = (store.clone(), labels.clone());
-                self.tell_store(async move { store.pause(now, &labels, unit, until).await });
-            }
-        }
-        self.record(&Event::Paused {
-            labels,
-            unit,
-            span,
-            until,
-            policies: &policies,
-        });
-    }
-
     /// Charges what calls of an earlier run used `at`, such as those in a journal, so that budgets outlive the program: each policy
     /// that applies to such calls counts `used` if `at` lies in its present window.
     ///
@@ -271,17 +242,23 @@ impl Gate {
         settlement: &Settlement,
         source: Source,
     ) {
-        self.give_back(held, used);
+        let eased = self.give_back(held, used);
         self.record(&Event::Settled {
             labels,
             settlement,
             source,
         });
+        if eased {
+            self.record_eased(labels);
+        }
     }
 
-    pub(crate) fn give_back(&self, held: Held, used: Option<&Amounts>) {
+    /// Whether a policy has eased its pace since that was told last.
+    pub(crate) fn give_back(&self, held: Held, used: Option<&Amounts>) -> bool {
         match (held, &self.inner.store) {
-            (Held::Local(reservation, lane), _) => self.end_local(reservation, lane, used),
+            (Held::Local(reservation, lane), _) => {
+                return self.end_local(reservation, lane, used);
+            }
             (Held::Stored(id), Some(store)) => {
                 let now = self.now();
                 let (store, used) = (store.clone(), used.copied());
@@ -297,11 +274,12 @@ impl Gate {
             }
             (Held::Stored(_), None) => {}
         }
+        false
     }
 
-    fn end_local(&self, reservation: Reservation, lane: Lane, used: Option<&Amounts>) {
+    fn end_local(&self, reservation: Reservation, lane: Lane, used: Option<&Amounts>) -> bool {
         let mut wakes = Wakes::default();
-        {
+        let eased = {
             let mut core = self.lock();
             if let Some(used) = used
                 && core.ledger.settles_at_any_time(&reservation, used)
@@ -309,7 +287,7 @@ impl Gate {
             {
                 // Then the time, which costs as much as the rest to read, makes no difference.
                 core.ledger.settle(Tick::ZERO, reservation, used);
-                return;
+                return core.ledger.has_eased();
             }
             let now = self.now();
             match used {
@@ -319,8 +297,10 @@ impl Gate {
                 None => core.ledger.release(now, reservation),
             }
             core.look_at(now, lane, &mut wakes);
-        }
+            core.ledger.has_eased()
+        };
         self.inner.wake(wakes);
+        eased
     }
 
     pub(crate) fn record_admitted(&self, permit: &Permit, queued: bool) {
@@ -419,7 +399,7 @@ impl Gate {
     }
 
     /// Tells the store something in the background. Outside a runtime nothing can be told: the lease on the reservation decides.
-    fn tell_store(
+    pub(crate) fn tell_store(
         &self,
         told: impl Future<Output = Result<(), crate::StoreError>> + Send + 'static,
     ) {

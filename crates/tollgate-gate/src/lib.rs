@@ -39,6 +39,6 @@ pub use snapshot::PolicyState;
 pub use store::{Store, StoreDecision, StoreError};
 pub use ticket::{Priority, Ticket};
 pub use tollgate_limits::{
-    Amounts, Anchor, Binding, Booking, Calendar, ChangeError, Check, Counting, Labels, News, Plan,
-    Policy, Quota, QuotaError, Settlement, Shape, Status, Tick, Tightened, Unit, Wait,
+    Amounts, Anchor, Binding, Booking, Calendar, ChangeError, Check, Counting, Eased, Labels, News,
+    Plan, Policy, Quota, QuotaError, Settlement, Shape, Status, Tick, Tightened, Unit, Wait,
 };

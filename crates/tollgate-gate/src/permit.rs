@@ -108,7 +108,8 @@ impl Permit {
 
     /// Says that the provider refused this attempt for want of `unit` (`None`: of something) and lets calls through again after
     /// `span`: pauses the policies that count it, as [`Permit::pause`] does. If the ledger did not foresee the refusal, the policy
-    /// learns from it, for good ([`tollgate_limits::Ledger::throttled`]), and an [`crate::Event::Learned`] says what. Call
+    /// learns from it ([`tollgate_limits::Ledger::throttled`]), and an [`crate::Event::Learned`] says what; each step of the way back
+    /// is an [`crate::Event::Eased`]. Call
     /// [`Permit::adopt`] with what the refusal's own headers say first. A shared ledger is paused only.
     pub fn throttled(&self, unit: Option<Unit>, span: Duration) {
         if let Some(held) = &self.held {

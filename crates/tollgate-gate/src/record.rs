@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use tollgate_limits::{Amounts, Binding, Labels, Settlement, Tick, Tightened, Unit};
+use tollgate_limits::{Amounts, Binding, Eased, Labels, Settlement, Tick, Tightened, Unit};
 
 /// Receives every [`Event`], on the thread where it happens and after every lock is gone.
 ///
@@ -106,6 +106,13 @@ pub enum Event<'a> {
         labels: &'a Labels,
         /// Which policy, and how.
         learned: &'a Tightened,
+    },
+    /// A policy that refusals had taught tries a wider pace, because whole windows have passed without one.
+    Eased {
+        /// What the call is that was settled first since then.
+        labels: &'a Labels,
+        /// Which policy, and how.
+        eased: &'a Eased,
     },
     /// A further attempt will be made.
     Retried {

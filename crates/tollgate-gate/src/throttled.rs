@@ -1,4 +1,4 @@
-//! What a refusal by the provider pauses, and what the ledger learns from it.
+//! What a refusal by the provider pauses, what the ledger learns from it, and how that is eased again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,35 @@ use tollgate_limits::{Labels, Unit};
 use crate::{Event, Gate, permit::Held};
 
 impl Gate {
+    /// Pauses the policies of such calls that count `unit` (`None`: all) for `span` from now. Pauses only ever grow.
+    pub fn pause(&self, labels: &Arc<Labels>, unit: Option<Unit>, span: Duration) {
+        let now = self.now();
+        let until = now.plus(span);
+        let mut policies = Vec::new();
+        match &self.inner().store {
+            None => {
+                // It can only make calls wait for longer, and whoever is looked at too early is told so.
+                let mut core = self.lock();
+                let lane = core.ledger.lane(labels);
+                core.ledger.pause(lane, unit, until);
+                if self.is_heard() {
+                    policies = core.ledger.paused(now, lane, unit);
+                }
+            }
+            Some(store) => {
+                let (store, labels) = (store.clone(), labels.clone());
+                self.tell_store(async move { store.pause(now, &labels, unit, until).await });
+            }
+        }
+        self.record(&Event::Paused {
+            labels,
+            unit,
+            span,
+            until,
+            policies: &policies,
+        });
+    }
+
     /// As [`Gate::pause`], for the policies of a call that was refused: see [`crate::Permit::throttled`].
     pub(crate) fn throttled(
         &self,
@@ -40,6 +69,15 @@ impl Gate {
         });
         if let Some(learned) = &learned {
             self.record(&Event::Learned { labels, learned });
+        }
+    }
+
+    /// Says which policies try a wider pace.
+    #[cold]
+    pub(crate) fn record_eased(&self, labels: &Labels) {
+        let eased = self.lock().ledger.eased();
+        for eased in &eased {
+            self.record(&Event::Eased { labels, eased });
         }
     }
 }

@@ -46,7 +46,7 @@ pub(crate) async fn judge<B: Body<Data = Bytes> + Unpin>(
     for warning in &verdict.warnings {
         span::warn(&trip.call.span, warning);
     }
-    hear(&parts.headers, trip);
+    let heard = hear(&parts.headers, trip);
     if status == StatusCode::TOO_MANY_REQUESTS {
         let scope = verdict.scope.as_str();
         trip.record(&Event::Throttled {
@@ -63,8 +63,10 @@ pub(crate) async fn judge<B: Body<Data = Bytes> + Unpin>(
         let span = delay
             .filter(|_| verdict.retryable || verdict.scope != Scope::Day)
             .map_or_else(|| trip.exchange.first_delay(), |delay| delay.span());
-        if verdict.scope == Scope::Day {
-            // Seldom a limit that is configured, so nothing is to be learned from it about those that are.
+        // A day is seldom a limit that is configured, and a refusal that says nothing may come from any proxy on the way: nothing is to
+        // be learned from them about the limits that are.
+        let mute = !heard && verdict.retry_after.is_none() && head.data.is_empty();
+        if verdict.scope == Scope::Day || mute {
             trip.pause(None, span);
         } else {
             trip.throttled(unit_of(verdict.scope), span);
@@ -128,13 +130,14 @@ impl<B: Body> Judged<B> {
     }
 }
 
-/// Takes over what the response's head says about the provider's quotas.
-fn hear(headers: &HeaderMap, trip: &Trip) {
+/// Takes over what the response's head says about the provider's quotas. Returns whether it says anything.
+fn hear(headers: &HeaderMap, trip: &Trip) -> bool {
     let call = &trip.call;
     let (limits, warnings) = service_limits(call.dialect, Some(&call.profile.name), headers);
     for warning in &warnings {
         span::warn(&call.span, warning);
     }
+    let heard = !limits.is_empty();
     for limit in limits {
         trip.adopt(&News {
             unit: limit.unit,
@@ -144,6 +147,7 @@ fn hear(headers: &HeaderMap, trip: &Trip) {
             rounding: limit.rounded_to / 2,
         });
     }
+    heard
 }
 
 /// The unit whose policies a 429 is about; `None` for all of the call's.

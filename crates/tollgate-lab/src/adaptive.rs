@@ -6,12 +6,13 @@
 //! shows what the search itself costs. Slots have no window: there a window is a minute, in which calls of one to three seconds run.
 
 use serde::Serialize;
-use tollgate_limits::{Amounts, Plan, Policy, Quota, Tick, Unit};
-use tollgate_sim::provider::{self, Charging, Rules, Shape};
+use tollgate_limits::{Policy, Quota, Tick, Unit};
+use tollgate_sim::provider::{self, Shape};
 
 use crate::pairings::lost;
 use crate::report::{Report, Table};
-use crate::world::{Call, MILLI, MINUTE, SECOND, Step, World, span};
+use crate::saturated::{Saturated, Seen};
+use crate::world::{MILLI, MINUTE, SECOND, span};
 
 /// One search.
 #[derive(Clone, Debug, Serialize)]
@@ -171,63 +172,37 @@ fn cases() -> Vec<Case> {
 
 impl Case {
     fn play(&self, seed: u64) -> Row {
-        let mut rng = fastrand::Rng::with_seed(seed);
         let unit = self.quota.unit();
         let floor = self.dearest.min(self.quota.limit());
         let policy = Policy::new("limit", self.quota.clone())
             .adaptive(floor, Quota::MAX_LIMIT)
             .expect("bounds around the start");
-        let plan = Plan::new([policy]).expect("one policy");
-        let rules = Rules::new(Charging::Arrival, vec![self.rule]);
-        let start = rng.u64(0..MINUTE) + SECOND;
+        let runs = match unit {
+            Unit::Concurrency => SECOND..3 * SECOND,
+            _ => 50 * MILLI..300 * MILLI,
+        };
+        let mut client = Saturated::new(seed, policy, self.rule, self.dearest, runs);
+        let start = client.now();
         let (found_at, end) = (start + 20 * MINUTE, start + 40 * MINUTE);
-        let mut world = World::new(plan, unit, rules, start, rng.u64(..));
-        let mut again: Vec<Call> = Vec::new();
         let (mut calls, mut throttled, mut found) = ([0; 2], [0; 2], 0);
         let mut admitted = 0;
-        while world.now < end {
-            let later = usize::from(world.now >= found_at);
+        while client.now() < end {
+            let later = usize::from(client.now() >= found_at);
             if later == 1 && found == 0 {
-                found = world.ledger.snapshot(Tick::from_nanos(world.now))[0].limit;
+                let now = Tick::from_nanos(client.now());
+                found = client.world.ledger.snapshot(now)[0].limit;
             }
-            if !world.waits() {
-                let call = again.pop().unwrap_or_else(|| Call {
-                    units: rng.u64(1..=self.dearest),
-                    runs: match unit {
-                        Unit::Concurrency => rng.u64(SECOND..3 * SECOND),
-                        _ => rng.u64(50 * MILLI..300 * MILLI),
-                    },
-                });
-                if world.send(call) {
-                    calls[later] += 1;
-                } else {
-                    again.push(call);
-                }
-                continue;
-            }
-            let Step::Answered(answer) = world.step() else {
-                continue;
-            };
-            let used = match answer.refused {
-                None => {
+            match client.next() {
+                Seen::Sent => calls[later] += 1,
+                Seen::Admitted(answer) => {
                     admitted += match unit {
                         Unit::Concurrency => answer.call.runs,
                         _ => answer.call.units,
                     } * later as u64;
-                    world.amounts(answer.call)
                 }
-                Some(wait) => {
-                    throttled[later] += 1;
-                    again.push(answer.call);
-                    let now = Tick::from_nanos(world.now);
-                    let until = now.plus(span(wait.unwrap_or(0)));
-                    world
-                        .ledger
-                        .throttled(now, &answer.reservation, Some(unit), until);
-                    Amounts::call(0, 0)
-                }
-            };
-            world.settle(answer.reservation, &used);
+                Seen::Refused(..) => throttled[later] += 1,
+                Seen::Eased(_) | Seen::Nothing => {}
+            }
         }
         let best = match unit {
             Unit::Concurrency => (self.rule.limit() * (end - found_at)) as f64,

@@ -10,6 +10,7 @@ pub mod pauses;
 pub mod surprise;
 
 mod report;
+mod saturated;
 mod world;
 
 pub use report::{Report, Table};

@@ -23,7 +23,7 @@ use tollgate_sim::provider::{Charging, Quota, Rules, Shape};
 use tollgate_sim::{CallRecord, Ending, optimum};
 
 use crate::report::{Report, Table};
-use crate::world::{Answer, Call, JITTER, MILLI, MINUTE, SECOND, Step, World, in_and_out};
+use crate::world::{Call, JITTER, MILLI, MINUTE, SECOND, Step, World, in_and_out};
 
 /// One pair, played.
 #[derive(Clone, Debug, Serialize)]
@@ -191,7 +191,8 @@ impl Pair {
                     if answer.refused.is_some() {
                         throttled += 1;
                     } else {
-                        admitted.push((answer.order, record(self.unit, &answer)));
+                        admitted
+                            .push((answer.order, record(self.unit, answer.call, answer.arrived)));
                     }
                     let used = world.amounts(answer.call);
                     world.settle(answer.reservation, &used);
@@ -218,13 +219,13 @@ impl Pair {
 }
 
 /// An admitted call, as the optimum wants it.
-pub(crate) fn record(unit: Unit, answer: &Answer) -> CallRecord {
-    let (input, output) = in_and_out(unit, answer.call.units);
+pub(crate) fn record(unit: Unit, call: Call, arrived: u64) -> CallRecord {
+    let (input, output) = in_and_out(unit, call.units);
     CallRecord {
         model: String::new(),
         team: String::new(),
-        arrival_ns: answer.arrived,
-        finished_ns: answer.arrived + answer.call.runs,
+        arrival_ns: arrived,
+        finished_ns: arrived + call.runs,
         input,
         output,
         reserved: input + output,

@@ -6,13 +6,14 @@
 //! sliding counter, which cannot be told from a log before the second.
 
 use serde::Serialize;
-use tollgate_limits::{Amounts, Plan, Policy, Quota, Tick, Unit};
+use tollgate_limits::{Policy, Quota, Unit};
 use tollgate_sim::provider::{self, Charging, Rules, Shape};
 use tollgate_sim::{CallRecord, optimum};
 
 use crate::pairings::{lost, record};
 use crate::report::{Report, Table};
-use crate::world::{Call, MILLI, MINUTE, SECOND, Step, World, span};
+use crate::saturated::{Saturated, Seen};
+use crate::world::{MILLI, MINUTE, span};
 
 /// One provider, played.
 #[derive(Clone, Debug, Serialize)]
@@ -173,45 +174,26 @@ fn cases() -> Vec<Case> {
 
 impl Case {
     fn play(&self, seed: u64, windows: u64) -> Row {
-        let mut rng = fastrand::Rng::with_seed(seed);
         let unit = self.quota.unit();
-        let plan = Plan::new([Policy::new("limit", self.quota.clone())]).expect("one policy");
-        let rules = Rules::new(Charging::Arrival, vec![self.rule]);
-        let start = rng.u64(0..MINUTE) + SECOND;
+        let policy = Policy::new("limit", self.quota.clone());
+        let runs = 50 * MILLI..51 * MILLI;
+        let mut client = Saturated::new(seed, policy, self.rule, self.dearest, runs);
         let (mut warm, mut end) = (u64::MAX, u64::MAX);
-        let mut world = World::new(plan, unit, rules, start, rng.u64(..));
-        let mut again: Vec<Call> = Vec::new();
         let mut admitted: Vec<(u64, CallRecord)> = Vec::new();
         let mut paces = Vec::new();
         let [mut first, mut first_throttled, mut calls, mut throttled] = [0; 4];
-        while world.now < end {
-            if !world.waits() {
-                let call = again.pop().unwrap_or_else(|| Call {
-                    units: rng.u64(1..=self.dearest),
-                    runs: 50 * MILLI,
-                });
-                if !world.send(call) {
-                    again.push(call);
-                } else if world.now < warm {
-                    first += 1;
-                } else {
-                    calls += 1;
-                }
-                continue;
-            }
-            let Step::Answered(answer) = world.step() else {
-                continue;
-            };
-            let used = match answer.refused {
-                None => {
+        while client.now() < end {
+            match client.next() {
+                Seen::Sent if client.now() < warm => first += 1,
+                Seen::Sent => calls += 1,
+                Seen::Admitted(answer) => {
                     if answer.arrived >= warm {
-                        admitted.push((answer.order, record(unit, &answer)));
+                        admitted.push((answer.order, record(unit, answer.call, answer.arrived)));
                     }
-                    world.amounts(answer.call)
                 }
-                Some(wait) => {
+                Seen::Refused(answer, learned) => {
                     if warm == u64::MAX {
-                        warm = world.now + MINUTE;
+                        warm = client.now() + MINUTE;
                         end = warm + windows * MINUTE;
                     }
                     if answer.sent < warm {
@@ -219,19 +201,11 @@ impl Case {
                     } else {
                         throttled += 1
                     }
-                    again.push(answer.call);
-                    let now = Tick::from_nanos(world.now);
-                    let until = now.plus(span(wait.unwrap_or(SECOND)));
-                    let learned =
-                        world
-                            .ledger
-                            .throttled(now, &answer.reservation, Some(unit), until);
                     paces.extend(learned.map(|tightened| tightened.pace));
-                    // A refused request counts, tokens do not.
-                    Amounts::call(0, 0)
                 }
-            };
-            world.settle(answer.reservation, &used);
+                Seen::Eased(eased) => paces.push(eased.pace.unwrap_or(self.quota.limit())),
+                Seen::Nothing => {}
+            }
         }
         admitted.sort_unstable_by_key(|(order, _)| *order);
         let admitted: Vec<CallRecord> = admitted.into_iter().map(|(_, call)| call).collect();

@@ -102,6 +102,8 @@ pub(crate) struct Others {
     pub(crate) burst: u64,
     /// Units of a call; what a burst has more goes in further calls.
     pub(crate) call: u64,
+    /// When it stops for good.
+    pub(crate) until: u64,
 }
 
 impl World {
@@ -223,7 +225,10 @@ impl World {
         // Exponential gaps: bursts at random instants.
         let mean = others.window as f64 / bursts as f64;
         let gap = -mean * (1.0 - self.rng.f64()).ln();
-        self.at(self.now + gap as u64, Event::Others, 0);
+        let at = self.now + gap as u64;
+        if at < others.until {
+            self.at(at, Event::Others, 0);
+        }
     }
 
     fn others_burst(&mut self) {

@@ -24,6 +24,8 @@ pub(crate) struct Books {
     // Linked by `next`.
     free: u32,
     pub(crate) rares: Rares,
+    /// Policies that have tried a wider pace, and have not told yet.
+    pub(crate) eased: Vec<u32>,
     /// By policy.
     pub(crate) shares: Vec<Shares>,
     // Partitions by their hash: the first meter of each chain, which are linked by `next`. A power of two of them, or none.
@@ -52,6 +54,7 @@ impl Books {
             meters: Vec::new(),
             free: Meter::NOBODY,
             rares: Rares::new(),
+            eased: Vec::new(),
             shares: alloc::vec![Shares::NONE; policies.len()],
             heads: Vec::new(),
             partitions: 0,
@@ -87,12 +90,12 @@ impl Books {
 
     #[inline]
     pub(crate) fn reserve(&mut self, m: u32, now: Tick, seq: u64, amounts: &Amounts) -> Mark {
+        if self.terms_of(m).tightening.is_learned() {
+            self.ease(m, now, amounts);
+        }
         let meter = &mut self.meters[m as usize];
         let terms = &mut self.terms[meter.terms as usize];
         let units = terms.units(amounts);
-        if terms.tightening.is_on() {
-            terms.tightening.see(units);
-        }
         let mark = meter.reserve(now, seq, units, terms, &mut self.rares);
         if terms.climb.is_some() {
             self.climb(m, now, units);

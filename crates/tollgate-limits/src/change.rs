@@ -95,6 +95,7 @@ impl Ledger {
         let past = self.change_meters(now, &plan, &successors);
         self.part_with_open(&past);
         self.plan = plan;
+        self.books.eased.clear();
         self.books.rehash(&self.plan, &self.lanes);
         self.lead_anew();
         if cfg!(debug_assertions) {

@@ -11,6 +11,7 @@ use crate::{
     lanes::{Kind, Lanes},
     open::{Open, OpenReservations},
     terms::{Booked, Form},
+    throttled::Heard,
     tick::nanos,
 };
 
@@ -26,6 +27,7 @@ pub struct Ledger {
     pub(crate) next_seq: u64,
     pub(crate) latest: Tick,
     pub(crate) partition_limit: u32,
+    pub(crate) heard: Heard,
     // Lanes found, to look at one more now and then; debug builds also count changes, to check everything now and then.
     pub(crate) found: u32,
     changes: usize,
@@ -57,6 +59,7 @@ impl Ledger {
             next_seq: 0,
             latest: Tick::ZERO,
             partition_limit: Self::DEFAULT_PARTITION_LIMIT,
+            heard: Heard::default(),
             found: 0,
             changes: 0,
         }
@@ -217,6 +220,7 @@ impl Ledger {
             .is_some_and(|limit| self.books.hear_limit(m, now, limit));
         let foreign = news.remaining.map_or(0, |remaining| {
             let mark = self.open.mark(reservation, position, count);
+            self.heard.note(open.seq, m, *news);
             self.books
                 .adopt(m, now, (open.at, mark), remaining, news.rounding)
         });

@@ -85,5 +85,5 @@ pub use news::News;
 pub use policy::{Booking, Plan, Policy};
 pub use quota::{Anchor, Calendar, Quota, QuotaError, Shape};
 pub use status::Status;
-pub use throttled::Tightened;
+pub use throttled::{Eased, Tightened};
 pub use tick::Tick;

@@ -21,6 +21,12 @@ impl Mark {
         }
     }
 
+    /// The same as if the call had not been reserved, which took so many units.
+    pub(crate) const fn without(mut self, units: u64) -> Self {
+        self.rest = self.rest.wrapping_sub(units);
+        self
+    }
+
     /// The same under other terms.
     pub(crate) fn changed(self, old: &Terms, new: &Terms) -> Self {
         let counted = match (&old.form, &new.form) {

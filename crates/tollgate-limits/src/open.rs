@@ -94,6 +94,14 @@ impl OpenReservations {
         self.slots.len() - self.free.len()
     }
 
+    /// What the calls of the lane at a place take that are open or ended lately: as far as their slots have not been used again.
+    pub(crate) fn lately(&self, lane: u32) -> impl Iterator<Item = &Amounts> {
+        let slots = self.slots.iter().map(|slot| &slot.open);
+        slots
+            .filter(move |open| open.lane == lane)
+            .map(|open| &open.amounts)
+    }
+
     /// All that are open.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
         self.slots.iter_mut().filter(|slot| slot.open.seq != CLOSED)

@@ -12,6 +12,8 @@ use crate::Tick;
 pub(crate) struct Others {
     /// When an answer was heard last.
     last: Tick,
+    /// When one was heard first.
+    first: Tick,
     /// How long calls take to be answered: a running mean, in nanoseconds.
     flight: u64,
     /// Units of others by when they were used, the newest first: an eighth of a window each.
@@ -35,12 +37,13 @@ impl Others {
     /// others hide in the difference, so a time without news of them need not be one without them.
     const FORGET: u64 = 32;
 
-    /// The part of a window after which silence leaves no more room free: a thirty-second.
-    const SILENCE: u128 = 32;
+    /// The part of a window after which silence leaves no more room free: a forty-eighth.
+    const SILENCE: u128 = 48;
 
     pub(crate) const fn new(now: Tick) -> Self {
         Self {
             last: now,
+            first: now,
             flight: 0,
             parts: [0; PARTS as usize],
             began: now,
@@ -107,7 +110,7 @@ impl Others {
             .fold(0, |sum, part| sum.saturating_add(*part))
     }
 
-    /// Units per window at which to space grants: what others leave of the limit and half of that more. Calls sent all at once would be
+    /// Units per window at which to space grants: what others leave of the limit and a quarter more. Calls sent all at once would be
     /// followed by a silence in which nothing is heard.
     /// `None` where they are few.
     pub(crate) fn pace(&self, limit: u64) -> Option<u64> {
@@ -115,7 +118,7 @@ impl Others {
             return None;
         }
         let left = limit.saturating_sub(self.level).max(limit / Self::MOST);
-        Some(left.saturating_add(left / 2).max(1))
+        Some(left.saturating_add(left / 4).max(1))
     }
 
     /// Whether leaving a whole window's worth of their use free costs less than spacing grants to hear of it in time. An estimate of
@@ -145,8 +148,13 @@ impl Others {
         u64::try_from(expected).unwrap_or(u64::MAX)
     }
 
-    /// Units to leave free at `now` for what has not been heard of yet: the mean and so many standard deviations.
-    pub(crate) fn headroom(&self, now: Tick, window: u64, limit: u64, deviations: u8) -> u64 {
+    /// Units to leave free at `now` for what has not been heard of yet: the mean and a few standard deviations; more of them where what is
+    /// left free is not `lost`, and for a window after the first news, from which their bursts are not known yet, as much as ever.
+    pub(crate) fn headroom(&self, now: Tick, window: u64, limit: u64, lost: bool) -> u64 {
+        let most = limit / Self::MOST;
+        let known = self.level == 0 || self.first.plus_nanos(window) <= now;
+        let least = if lost || known { 0 } else { most };
+        let deviations = if lost { 3 } else { 6 };
         let window = u128::from(window);
         // What was taken while the last answer and the next call are on their way counts too. After a silence a call is worth the risk,
         // since it brings news.
@@ -154,11 +162,12 @@ impl Others {
             now.since(self.last).as_nanos().min(window / Self::SILENCE) + u128::from(self.flight);
         let mean = (u128::from(self.level) * since).div_ceil(window);
         let variance = self.squares.saturating_mul(since >> 20) / (window >> 20).max(1);
-        let deviations = variance.isqrt().saturating_mul(u128::from(deviations));
-        let mut units = mean + deviations.min(u128::from(limit / Self::MOST));
+        let deviations = variance.isqrt().saturating_mul(deviations);
+        let mut units = mean + deviations.min(u128::from(most));
         if self.are_few(limit) {
             units = units.max(u128::from(self.level));
         }
+        units = units.max(u128::from(least));
         u64::try_from(units).unwrap_or(u64::MAX)
     }
 }

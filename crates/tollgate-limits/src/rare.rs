@@ -12,6 +12,8 @@ pub(crate) struct Rare {
     // After a pause, grants are spaced at the quota's rate until then, so that no herd returns at one instant.
     pub(crate) paced_until: Tick,
     pub(crate) next_paced: Tick,
+    // When the grants so far would all have been made at the pace that refusals have taught.
+    pub(crate) caught_up: Tick,
     pub(crate) others: Option<Box<Others>>,
 }
 
@@ -33,13 +35,20 @@ impl Rare {
             paused_until: Tick::ZERO,
             paced_until: Tick::ZERO,
             next_paced: Tick::ZERO,
+            caught_up: Tick::ZERO,
             others: None,
         }
     }
 
     /// When the pause and the pacing after it next let a call through.
     pub(crate) fn held_back_until(&self) -> Tick {
-        self.paused_until.max(self.next_paced.min(self.paced_until))
+        self.paused_until
+            .max(self.next_paced.min(self.spaced_until()))
+    }
+
+    /// Until when each grant may hold back the next one.
+    pub(crate) fn spaced_until(&self) -> Tick {
+        self.paced_until.max(self.caught_up)
     }
 
     /// Whether it holds nothing that a later call could feel.
@@ -47,7 +56,7 @@ impl Rare {
         let others = self.others.as_ref();
         self.layers.are_plain()
             && self.paused_until <= now
-            && self.paced_until <= now
+            && self.spaced_until() <= now
             && others.is_none_or(|others| others.is_past(now, window))
     }
 }
@@ -99,6 +108,7 @@ impl Rares {
         rare.paused_until = from.paused_until;
         rare.paced_until = from.paced_until;
         rare.next_paced = from.next_paced;
+        rare.caught_up = from.caught_up;
         rare.others.clone_from(&from.others);
         id
     }

@@ -109,7 +109,9 @@ impl Terms {
             },
             refuses: policy.refuses,
             form,
-            tightening: policy.pace.map_or_else(Tightening::default, Tightening::at),
+            tightening: policy
+                .pace
+                .map_or_else(Tightening::default, Tightening::told),
             shared: policy.shared,
             climb: policy
                 .adaptive

@@ -197,6 +197,25 @@ fn a_sixty_fourth_used_by_others_spaces_grants() {
 }
 
 #[test]
+fn a_refusal_whose_own_headers_show_others_teaches_no_pace() {
+    for (left, lessons) in [(0, 0), (1, 1)] {
+        let (mut ledger, lane) = ledger(rpm(100));
+        let refused = reserve(&mut ledger, lane, at(0)).unwrap();
+        for _ in 1..100 {
+            let one = reserve(&mut ledger, lane, at(0)).unwrap();
+            ledger.settle(at(1), one, &Amounts::call(0, 0));
+        }
+        // By the provider's own count there was no room for the call, or there was and it has another rule.
+        ledger.adopt(at(2), &refused, &remaining(left));
+        let learned = ledger.throttled(at(2), &refused, Some(Unit::Requests), at(2));
+        assert_eq!(learned.into_iter().count(), lessons, "{left} were left");
+        ledger.settle(at(2), refused, &Amounts::ZERO);
+        // The refused call is not counted, but what took its place is.
+        assert_eq!(ledger.snapshot(at(2))[0].used, 100 - lessons as u64);
+    }
+}
+
+#[test]
 fn where_nobody_else_is_expected_no_room_is_left() {
     let (mut ledger, lane) = ledger(rpm(100).alone());
     let first = reserve(&mut ledger, lane, at(0)).unwrap();

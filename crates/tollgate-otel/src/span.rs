@@ -146,6 +146,15 @@ pub(crate) fn note(words: &Words, event: &Event<'_>) {
             let policy = KeyValue::new(key::POLICY, learned.policy.to_string());
             span.add_event(LEARNED.name, vec![policy, resource(learned.unit), pace]);
         }
+        Event::Eased { eased, .. } => {
+            let pace = eased
+                .pace
+                .map(|pace| KeyValue::new(key::PACE, i64::try_from(pace).unwrap_or(i64::MAX)));
+            let policy = KeyValue::new(key::POLICY, eased.policy.to_string());
+            let mut attributes = vec![policy, resource(eased.unit)];
+            attributes.extend(pace);
+            span.add_event(EASED.name, attributes);
+        }
         Event::Retried {
             resend,
             delay,
@@ -252,6 +261,12 @@ const LEARNED: SpanEvent = SpanEvent {
     meaning: "The ledger did not foresee a refusal: the policy spaces its calls from now on, at so many units per window.",
 };
 
+const EASED: SpanEvent = SpanEvent {
+    name: "tollgate.eased",
+    attributes: &[key::POLICY, key::RESOURCE, key::PACE],
+    meaning: "The policy tries a wider pace, because windows have passed without a refusal; without a pace it spaces its calls no more.",
+};
+
 const RETRIED: SpanEvent = SpanEvent {
     name: "tollgate.retried",
     attributes: &[key::ERROR, key::RESEND, key::RETRY_DELAY],
@@ -260,7 +275,7 @@ const RETRIED: SpanEvent = SpanEvent {
 
 /// Every event that this crate adds to the span of a call, in the order of docs/TELEMETRY.md.
 pub const SPAN_EVENTS: &[SpanEvent] = &[
-    QUEUED, ADMITTED, REFUSED, ABANDONED, THROTTLED, PAUSED, TIGHTENED, LEARNED, RETRIED,
+    QUEUED, ADMITTED, REFUSED, ABANDONED, THROTTLED, PAUSED, TIGHTENED, LEARNED, EASED, RETRIED,
 ];
 
 /// Every attribute that the span of a call can have, in the order of docs/TELEMETRY.md.

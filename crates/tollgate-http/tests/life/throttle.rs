@@ -113,6 +113,29 @@ async fn a_hint_of_exactly_the_patience_is_waited_out_whatever_the_jitter() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_that_says_nothing_teaches_nothing() {
+    let headers = [("x-ratelimit-limit-requests", "60")];
+    for (headers, body, lessons) in [
+        (&[][..], "", 0),
+        (&[("server", "some proxy")], "", 0),
+        (&headers, "", 1),
+        (&[("retry-after", "2")], "", 1),
+        (&[], REQUESTS, 1),
+    ] {
+        // One policy, so that a refusal which does not say for want of what is about that.
+        let quota = Quota::sliding(Unit::Requests, 60, seconds(60)).unwrap();
+        let bench = Bench::of(vec![Policy::new("rpm", quota)], settings());
+        let client = Client::refusing([refusal(429, headers, body)]);
+        let ask = Ask::to("api.llama.com", "/v1/chat/completions");
+        let answer = bench.run(&ask, &client).await.unwrap();
+        assert_eq!((answer.status().as_u16(), client.sends()), (200, 2));
+        let learned = bench.log.count(|seen| matches!(seen, Seen::Learned(_)));
+        let paused = bench.log.pauses().len();
+        assert_eq!((learned, paused), (lessons, 1), "{headers:?} {body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_hint_the_schedule_tells_the_delays() {
     let bench = Bench::new();
     let client = Client::refusing([(); 3].map(|()| throttled(&[])));

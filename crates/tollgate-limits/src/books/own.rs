@@ -1,7 +1,11 @@
 //! Terms that change by what is learned: a meter's own limit, and what all meters of a policy keep to.
 
 use super::Books;
-use crate::{Quota, Tick, adaptive::Climb, tighten::Tightening};
+use crate::{
+    Amounts, Quota, Tick,
+    adaptive::Climb,
+    tighten::{Granted, Tightening},
+};
 
 impl Books {
     /// Gives a meter the limit that the provider reports. Not slots, and a higher one only where the policy trusts it.
@@ -65,6 +69,32 @@ impl Books {
             self.set_limit(m, now, terms.limit(), terms.climb);
         }
         self.meter(m).terms
+    }
+
+    /// Counts a grant of a policy that refusals have taught, which may ease its pace.
+    #[inline(never)]
+    pub(super) fn ease(&mut self, m: u32, now: Tick, amounts: &Amounts) {
+        let terms = self.terms_of(m);
+        let (policy, units) = (terms.policy, terms.units(amounts));
+        let call = Granted {
+            units,
+            close: self.meter(m).is_close(now, units, terms, &self.rares),
+            limit: terms.limit(),
+            window: terms.window_nanos(),
+        };
+        let before = self.terms[policy as usize].tightening;
+        let mut tightening = before;
+        if tightening.granted(now, &call) {
+            // A plan has few policies, so this stays small even if nobody asks.
+            if !self.eased.contains(&policy) {
+                self.eased.push(policy);
+            }
+            self.tighten(policy, tightening);
+        } else if tightening.dearest() != before.dearest() {
+            self.tighten(policy, tightening);
+        } else {
+            self.terms[policy as usize].tightening = tightening;
+        }
     }
 
     /// Gives all meters of a policy what it has learned.

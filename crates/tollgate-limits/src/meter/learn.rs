@@ -26,17 +26,35 @@ impl Meter {
             .and_then(|others| others.pace(limit));
         let tightened = terms.tightening.pace(now, limit);
         let searching = terms.climb.map(|_| limit);
-        let paces = [after_pause, among_others, tightened, searching];
-        let Some(pace) = paces.into_iter().flatten().min() else {
+        let window = terms.window_nanos();
+        let paces = [after_pause, among_others, searching];
+        let strict = paces.into_iter().flatten().min();
+        if strict.or(tightened).is_none() {
             return;
-        };
-        // Rounded up, against the caller.
-        let gap = (u128::from(units) * u128::from(terms.window_nanos())).div_ceil(u128::from(pace));
-        let rare = rares.get_or_take(&mut self.rare);
-        rare.next_paced = now.plus_nanos(u64::try_from(gap).unwrap_or(u64::MAX));
-        if among_others.or(tightened).or(searching).is_some() {
-            rare.paced_until = rare.paced_until.max(rare.next_paced);
         }
+        let rare = rares.get_or_take(&mut self.rare);
+        let mut next = strict.map_or(now, |pace| now.plus_nanos(gap(units, pace, window)));
+        if let Some(pace) = tightened {
+            // Those that ran ahead are made up for before others may.
+            rare.caught_up = rare.caught_up.max(now).plus_nanos(gap(units, pace, window));
+            let slack = terms.tightening.slack(now, window);
+            next = next.max(rare.caught_up.minus_nanos(slack));
+        }
+        rare.next_paced = next;
+        if among_others.or(searching).is_some() {
+            rare.paced_until = rare.paced_until.max(next);
+        }
+    }
+
+    /// Whether a call that is granted now comes about as close behind the one before it as the pace that was learned lets it.
+    pub(crate) fn is_close(&self, now: Tick, units: u64, terms: &Terms, rares: &Rares) -> bool {
+        let Some(pace) = terms.tightening.pace(now, terms.limit()) else {
+            return false;
+        };
+        let due = rares
+            .get(self.rare)
+            .map_or(Tick::ZERO, |rare| rare.caught_up);
+        now <= due.plus_nanos(gap(units, pace, terms.window_nanos()))
     }
 
     /// Whether a call reserved at `at` would hold back the next one.
@@ -45,7 +63,7 @@ impl Meter {
         let among_others = rare.and_then(|rare| rare.others.as_ref()?.pace(terms.limit()));
         terms.spaces_grants()
             || among_others.is_some()
-            || rare.is_some_and(|rare| rare.paced_until > at)
+            || rare.is_some_and(|rare| rare.spaced_until() > at)
     }
 
     /// Learns that a call used `units` more than was reserved for it: so much of what its answer's head showed was not others'.
@@ -65,11 +83,8 @@ impl Meter {
             return 0;
         };
         // Room left free in a bucket costs none of its rate; in a window it is lost.
-        let deviations = match self.state {
-            State::Bucket(_) => 6,
-            _ => 3,
-        };
-        let headroom = others.headroom(now, terms.window_nanos(), terms.limit(), deviations);
+        let lost = !matches!(self.state, State::Bucket(_));
+        let headroom = others.headroom(now, terms.window_nanos(), terms.limit(), lost);
         headroom.min(terms.capacity().saturating_sub(units))
     }
 
@@ -147,4 +162,10 @@ impl Meter {
             self.charge(now, units, None, terms, rares);
         }
     }
+}
+
+/// For how long so many units hold back the next grant at `pace` units per window: rounded up, against the caller.
+fn gap(units: u64, pace: u64, window: u64) -> u64 {
+    let gap = (u128::from(units) * u128::from(window)).div_ceil(u128::from(pace));
+    u64::try_from(gap).unwrap_or(u64::MAX)
 }

@@ -110,9 +110,7 @@ impl Meter {
 
     /// The end of the pacing after it.
     pub(crate) fn pace_end(&self, rares: &Rares) -> Tick {
-        rares
-            .get(self.rare)
-            .map_or(Tick::ZERO, |rare| rare.paced_until)
+        rares.get(self.rare).map_or(Tick::ZERO, Rare::spaced_until)
     }
 
     /// Units counted now, without those held in flight; above the limit when in debt. The state must have been advanced.

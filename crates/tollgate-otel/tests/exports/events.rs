@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tollgate_gate::{
-    Amounts, Binding, Event, Finished, Labels, Recorder, Refusal, Settlement, Source, Tick,
+    Amounts, Binding, Eased, Event, Finished, Labels, Recorder, Refusal, Settlement, Source, Tick,
     Tightened, Tokens, Unit,
 };
 use tollgate_otel::OtelRecorder;
@@ -26,6 +26,13 @@ pub(crate) fn one_of_each_event(recorder: &OtelRecorder, labels: &Labels) {
         unit: Unit::TotalTokens,
         limit: 10_000,
         pace: 9_400,
+    };
+    let eased = &Eased {
+        policy: "tpm".into(),
+        unit: Unit::TotalTokens,
+        limit: 10_000,
+        pace: Some(9_400),
+        ahead: Duration::from_secs(2),
     };
     let events = [
         Event::Queued {
@@ -75,6 +82,7 @@ pub(crate) fn one_of_each_event(recorder: &OtelRecorder, labels: &Labels) {
             unit: Unit::TotalTokens,
         },
         Event::Learned { labels, learned },
+        Event::Eased { labels, eased },
         Event::Retried {
             labels,
             resend: 1,

@@ -192,6 +192,7 @@ fn what_happens_on_the_way_becomes_span_events_in_order() {
             "tollgate.paused: tollgate.rate_limiting.resource=tokens tollgate.pause_s=1.5 tollgate.retry_at_unix_s=1.5".into(),
             "tollgate.tightened: tollgate.rate_limiting.resource=tokens".into(),
             format!("tollgate.learned: {policy} tollgate.pace=9400"),
+            format!("tollgate.eased: {policy} tollgate.pace=9400"),
             "tollgate.retried: error.type=429 http.request.resend_count=1 tollgate.retry_delay_s=0.25"
                 .into(),
         ]

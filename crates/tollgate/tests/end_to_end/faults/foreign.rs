@@ -9,8 +9,8 @@ use tollgate::{CallOptions, Settings, Tollgate};
 use tollgate_sim::{Dialect, Server};
 
 use crate::support::{
-    Client, MARGIN, SPEED, WINDOW, What, Wire, all_at_once, gate, limits, one_window, provider,
-    rules, whole,
+    Client, MARGIN, SPEED, WINDOW, What, Wire, all_at_once, gate, one_window, provider,
+    read_limits, rules, whole,
 };
 
 const REQUESTS: u64 = 40;
@@ -48,7 +48,14 @@ async fn calls_back_off_from_unforeseen_refusals_and_the_quota_is_used_again() {
         .start()
         .expect("a server");
     let settings = Settings::default().attempts(20).retry_percent(1_000);
-    let builder = Tollgate::builder().limits("openai", limits(REQUESTS, TOKENS));
+    // In the shape in which this provider enforces them; OpenAI itself has buckets.
+    let own = read_limits(&format!(
+        r#"limits = [
+            {{ name = "rpm", unit = "requests", limit = {REQUESTS}, shape = "sliding", window = "600ms", margin = "250ms" }},
+            {{ name = "tpm", unit = "tokens", limit = {TOKENS}, shape = "sliding", window = "600ms", margin = "250ms", charge = "arrival" }},
+        ]"#
+    ));
+    let builder = Tollgate::builder().limits("openai", own);
     let (tollgate, log) = gate(builder.settings(settings));
     let clients = Client::both(&tollgate);
 
@@ -94,7 +101,14 @@ async fn calls_back_off_from_unforeseen_refusals_and_the_quota_is_used_again() {
     );
     assert_eq!(tollgate.gate().open_reservations(), 0);
 
-    // The other one has gone. Pauses and what follows them end; then two windows of calls take no longer than they must.
+    // The other one has gone. What it used is forgotten bit by bit while calls show that it is no longer there; then two windows of
+    // calls take no longer than they must.
+    for _ in 0..8 {
+        let wires = (0..REQUESTS).map(|_| wire(&server, "on the way back"));
+        for answer in all_at_once(&clients, wires).await {
+            assert_eq!(answer.expect("an answer").status, 200);
+        }
+    }
     one_window().await;
     one_window().await;
     let (before, records) = (server.books(), server.calls().len());
@@ -106,10 +120,11 @@ async fn calls_back_off_from_unforeseen_refusals_and_the_quota_is_used_again() {
     assert_eq!(server.books().throttled, before.throttled);
     let calls = &server.calls()[records..];
     let taken = Duration::from_nanos(calls[calls.len() - 1].arrival_ns - calls[0].arrival_ns);
-    // The second half must wait for one window and its margin. The refusals have taught a slower, evenly spaced pace, which stays;
-    // it takes less than four times as long.
+    // The second half must wait for one window and its margin; a busy machine may take that long again. The headers of the refusals
+    // said that others had used the quota, so nothing has been learned about the provider's rule.
     let must = (WINDOW + MARGIN) * SPEED;
-    assert!(taken < must * 4, "{taken:?} for what takes {must:?}");
+    assert!(taken < must * 2, "{taken:?} for what takes {must:?}");
+    assert_eq!(log.count(|what| *what == What::Learned), 0);
     for status in tollgate.gate().snapshot() {
         assert_eq!(status.paused_until, None);
         assert!([REQUESTS, TOKENS].contains(&status.limit), "{status:?}");
