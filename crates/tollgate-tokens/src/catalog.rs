@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 pub use charges::ChargeRules;
 pub use error::CatalogError;
 pub use policy_spec::{
-    AnchorName, ChargeName, OutputRule, PolicySpec, ShapeName, SpentRule, TimeSpan, WindowSpec,
+    AnchorName, Bounds, ChargeName, OutputRule, PolicySpec, ShapeName, SpentRule, TimeSpan,
+    WindowSpec,
 };
 pub use provider::{Model, Provider, Tier};
 

@@ -48,8 +48,8 @@ mod estimate;
 mod price;
 
 pub use catalog::{
-    AnchorName, Catalog, CatalogError, ChargeName, ChargeRules, Model, OutputRule, PolicySpec,
-    Provider, ShapeName, SpentRule, Tier, TimeSpan, WindowSpec,
+    AnchorName, Bounds, Catalog, CatalogError, ChargeName, ChargeRules, Model, OutputRule,
+    PolicySpec, Provider, ShapeName, SpentRule, Tier, TimeSpan, WindowSpec,
 };
 pub use descriptor::{Descriptor, Operation, describe, describe_as, lower_output_cap};
 pub use dialect::{Conventions, Counted, Dialect, StreamUsage};

@@ -29,6 +29,20 @@ pub(crate) fn policy(scope: Option<&str>, spec: &PolicySpec) -> Result<Policy, C
     if spec.spent == SpentRule::Refuse {
         policy = policy.refusing();
     }
+    if let Some(pace) = spec.pace {
+        policy = policy.paced(pace).map_err(wrong)?;
+    }
+    if let Some(bounds) = spec.adaptive {
+        policy = policy
+            .adaptive(bounds.floor, bounds.ceiling)
+            .map_err(wrong)?;
+    }
+    if spec.trusting {
+        policy = policy.trusting();
+    }
+    if spec.alone {
+        policy = policy.alone();
+    }
     if spec.window == Some(WindowSpec::Session) {
         // Any value of it: a call that names no session is not in one.
         policy = policy.only(SESSION, ["*"]).per(SESSION);

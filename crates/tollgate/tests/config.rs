@@ -295,6 +295,42 @@ fn a_limit_that_cannot_work_is_refused_where_it_stands() {
 }
 
 #[test]
+fn words_of_a_limit_that_do_not_go_together_are_refused_with_what_to_do() {
+    let policy = |unit: &str, rest: &str| {
+        format!("[[policy]]\nname = \"a\"\nunit = \"{unit}\"\nlimit = 9\n{rest}")
+    };
+    let minute = |rest: &str| policy("tokens", &format!("window = \"1m\"\n{rest}"));
+    refused(&minute("pace = 10"), (1, 1), &["`a`", "at most the limit"]);
+    refused(&minute("pace = 0"), (1, 1), &["`a`", "pace", "at least 1"]);
+    refused(
+        &policy("concurrency", "pace = 1"),
+        (1, 1),
+        &["`a`", "slots have no pace"],
+    );
+    for bounds in ["floor = 10, ceiling = 20", "floor = 1, ceiling = 8"] {
+        let text = minute(&format!("adaptive = {{ {bounds} }}"));
+        refused(&text, (1, 1), &["`a`", "between its floor and its ceiling"]);
+    }
+    refused(
+        &minute("adaptive = { floor = 0, ceiling = 9 }"),
+        (1, 1),
+        &["adaptive: 0"],
+    );
+    refused(&minute("adaptive = { floor = 1 }"), (6, 12), &["`ceiling`"]);
+    refused(
+        &minute("adaptive = { floor = 1, ceiling = 9 }\npace = 3"),
+        (1, 1),
+        &["leave `pace` out"],
+    );
+    let budget = "window = \"1d\"\nadaptive = { floor = 1, ceiling = 9 }";
+    refused(
+        &policy("cost_usd", budget),
+        (1, 1),
+        &["leave `adaptive` out"],
+    );
+}
+
+#[test]
 fn a_window_that_cannot_work_is_refused_with_examples() {
     let policy = |window: &str| {
         format!("[[policy]]\nname = \"a\"\nunit = \"tokens\"\nlimit = 9\nwindow = {window}")

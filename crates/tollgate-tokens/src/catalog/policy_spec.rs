@@ -64,6 +64,16 @@ pub struct PolicySpec {
     /// What becomes of calls once the quota is used up. Default: `refuse` for `cost_usd` and for the windows `session` and `total`,
     /// otherwise `wait`.
     pub spent: SpentRule,
+    /// Units per window at which calls are spaced one by one: for a provider whose rule is known to want it. From 1 to the limit; never
+    /// with slots. `None`: they are not, unless refusals teach it.
+    pub pace: Option<u64>,
+    /// The limit is not known, and is searched for between these two, from `limit` on. TOML: `{ floor = 10, ceiling = 5000 }`. `None`: it
+    /// is known.
+    pub adaptive: Option<Bounds>,
+    /// Whether a limit that a response reports is taken over even if it is higher. A lower one always is. Default: false.
+    pub trusting: bool,
+    /// Whether nobody else uses the quota: then no room is left free for others. Default: false.
+    pub alone: bool,
     /// Models it applies to; a trailing `*` matches by prefix. Empty: all.
     pub models: Vec<String>,
     /// Labels that split the quota into shares of their own, with the whole limit each: `model`, `tenant`, `key`. Empty: one share.
@@ -74,6 +84,15 @@ pub struct PolicySpec {
     pub date: Option<String>,
     /// What it says itself, and the rules of its provider do not change.
     written: Written,
+}
+
+/// Between which two a limit is searched for, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// At least 1, at most the limit.
+    pub floor: u64,
+    /// At least the limit, at most [`PolicySpec::MAX_LIMIT`].
+    pub ceiling: u64,
 }
 
 /// Which of the charge rules a limit says itself.

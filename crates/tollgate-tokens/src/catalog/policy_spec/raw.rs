@@ -7,7 +7,8 @@ use serde::de::{Deserializer, Error as _};
 use tollgate_limits::Unit;
 
 use super::{
-    AnchorName, ChargeName, OutputRule, PolicySpec, ShapeName, SpentRule, WindowSpec, Written,
+    AnchorName, Bounds, ChargeName, OutputRule, PolicySpec, ShapeName, SpentRule, WindowSpec,
+    Written,
 };
 use crate::catalog::charges::weight;
 use crate::price::parse_dollars;
@@ -34,6 +35,12 @@ pub(super) struct RawSpec {
     #[serde(default, deserialize_with = "weight")]
     output_weight: Option<u32>,
     spent: Option<SpentRule>,
+    pace: Option<Amount>,
+    adaptive: Option<RawBounds>,
+    #[serde(default)]
+    trusting: bool,
+    #[serde(default)]
+    alone: bool,
     #[serde(default)]
     models: Vec<String>,
     #[serde(default)]
@@ -139,6 +146,29 @@ impl TryFrom<RawSpec> for PolicySpec {
         if unit == Unit::Concurrency && spent == SpentRule::Refuse {
             return fail("slots come back with each answer: calls wait for them");
         }
+        let pace = match raw.pace.map(|pace| pace.of(unit)).transpose() {
+            Ok(pace) => pace,
+            Err(what) => return fail(&format!("pace: {what}")),
+        };
+        if pace.is_some() && shape == ShapeName::Slots {
+            return fail("slots have no pace: they come back with each answer");
+        }
+        if pace.is_some_and(|pace| pace > limit) {
+            return fail("a pace is at most the limit, as it says how slowly that may be used");
+        }
+        let adaptive = match raw.adaptive.map(|bounds| bounds.of(unit)).transpose() {
+            Ok(adaptive) => adaptive,
+            Err(what) => return fail(&format!("adaptive: {what}")),
+        };
+        if adaptive.is_some_and(|within| limit < within.floor || limit > within.ceiling) {
+            return fail("an adaptive limit begins at `limit`, between its floor and its ceiling");
+        }
+        if adaptive.is_some() && pace.is_some() {
+            return fail("an adaptive limit finds its pace itself: leave `pace` out");
+        }
+        if adaptive.is_some() && spent == SpentRule::Refuse {
+            return fail("a budget is known and not searched for: leave `adaptive` out");
+        }
         if raw.models.iter().chain(&raw.per).any(String::is_empty) {
             return fail("an empty name in `models` or `per`");
         }
@@ -158,6 +188,10 @@ impl TryFrom<RawSpec> for PolicySpec {
             failures,
             output_weight: raw.output_weight,
             spent,
+            pace,
+            adaptive,
+            trusting: raw.trusting,
+            alone: raw.alone,
             written: Written {
                 shape: raw.shape.is_some() || burst.is_some() || raw.anchor.is_some(),
                 charge: raw.charge,
@@ -201,6 +235,22 @@ fn unit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Unit, D::Error> {
 enum Amount {
     Number(i64),
     Text(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBounds {
+    floor: Amount,
+    ceiling: Amount,
+}
+
+impl RawBounds {
+    fn of(&self, unit: Unit) -> Result<Bounds, String> {
+        Ok(Bounds {
+            floor: self.floor.of(unit)?,
+            ceiling: self.ceiling.of(unit)?,
+        })
+    }
 }
 
 impl Amount {
