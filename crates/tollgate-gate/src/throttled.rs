@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollgate_limits::{Labels, Unit};
+use tollgate_limits::{Labels, Lesson, Unit};
 
 use crate::{Event, Gate, permit::Held};
 
@@ -70,6 +70,20 @@ impl Gate {
         if let Some(learned) = &learned {
             self.record(&Event::Learned { labels, learned });
         }
+    }
+
+    /// What the policies have learned from refusals, to be kept from one run of the program to the next: see
+    /// [`tollgate_limits::Ledger::lessons`]. Nothing for a gate with a store.
+    #[must_use]
+    pub fn learned(&self) -> Vec<Lesson> {
+        self.lock().ledger.lessons()
+    }
+
+    /// Begins with what an earlier run has learned; best before the first call. Returns whether it fits one of the policies, which has
+    /// learned nothing itself: see [`tollgate_limits::Ledger::take_up`].
+    pub fn take_up(&self, lesson: &Lesson) -> bool {
+        // It can only make calls wait for longer, and whoever is looked at too early is told so.
+        self.inner().store.is_none() && self.lock().ledger.take_up(lesson)
     }
 
     /// Says which policies try a wider pace.

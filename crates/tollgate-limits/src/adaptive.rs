@@ -29,6 +29,8 @@ pub(crate) struct Climb {
     by_one: bool,
     /// How often the limit just below the ceiling was confirmed.
     calm: u8,
+    /// Where the search goes on, if an earlier one is known; only in what the meters of a policy begin with.
+    start: Option<u64>,
 }
 
 impl Climb {
@@ -53,7 +55,28 @@ impl Climb {
             granted: 0,
             by_one: false,
             calm: 0,
+            start: None,
         }
+    }
+
+    /// The same as if it had searched before, had been refused at `failed` and had ended at `limit`.
+    pub(crate) fn taken_up(self, limit: u64, failed: u64) -> Self {
+        let limit = limit.clamp(self.floor, self.ceiling);
+        Self {
+            failed: Some(failed.max(limit)),
+            start: Some(limit),
+            ..self
+        }
+    }
+
+    /// Where the search goes on.
+    pub(crate) const fn start(&self) -> Option<u64> {
+        self.start
+    }
+
+    /// The use at which the provider refused.
+    pub(crate) const fn failed(&self) -> Option<u64> {
+        self.failed
     }
 
     /// Learns that a call, reserved at `sent`, was refused while `used` units of the quota were in use beside it. Returns the new limit

@@ -135,6 +135,9 @@ impl Ledger {
             let (was, is) = (&self.plan.policies()[old], &policies[new as usize]);
             if was.quota() == is.quota() && was.pace == is.pace {
                 terms[new as usize].tightening = self.books.terms[old].tightening;
+                if was.adaptive == is.adaptive {
+                    terms[new as usize].climb = self.books.terms[old].climb;
+                }
             }
         }
         let mut fates = Vec::with_capacity(self.books.meters.len());

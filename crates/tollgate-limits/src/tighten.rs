@@ -114,6 +114,34 @@ impl Tightening {
         }
     }
 
+    /// One that is taken up on a rung that was learned earlier, with so many failed tries.
+    pub(crate) fn on(told: Option<u64>, rung: u8, fails: u8, dearest: u64) -> Self {
+        let rung = rung.min(Self::HIGHEST);
+        let fails = fails.min(Self::MOST_FAILS);
+        Self {
+            told,
+            rung,
+            base: rung,
+            stride: 1,
+            fails,
+            failed: if fails > 0 { rung.saturating_sub(1) } else { 0 },
+            refused: 1,
+            dearest,
+            dearest_then: dearest,
+            ..Self::default()
+        }
+    }
+
+    /// What is to be remembered of it: the rung that has proven itself, and how many tries have failed.
+    pub(crate) const fn proven(&self) -> (u8, u8) {
+        (self.base, self.fails)
+    }
+
+    /// Units per window that it was told.
+    pub(crate) const fn pace_told(&self) -> Option<u64> {
+        self.told
+    }
+
     /// Learns that a call was refused. Returns whether it was a step.
     pub(crate) fn refused(&mut self, now: Tick, call: &Refused) -> bool {
         let settled = call.until.max(now).plus_nanos(call.window);

@@ -66,7 +66,8 @@ impl Books {
     pub(crate) fn own_terms(&mut self, m: u32, now: Tick) -> u32 {
         if (self.meter(m).terms as usize) < self.shares.len() {
             let terms = self.terms_of(m);
-            self.set_limit(m, now, terms.limit(), terms.climb);
+            let start = terms.climb.and_then(|climb| climb.start());
+            self.set_limit(m, now, start.unwrap_or(terms.limit()), terms.climb);
         }
         self.meter(m).terms
     }
