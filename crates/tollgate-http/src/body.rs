@@ -242,14 +242,13 @@ impl Tail {
                 trip.throttled(unit_of(verdict.scope), pause);
             }
         }
-        let call = &trip.call;
-        match used(&scan, dialect, stream, call.expected.input) {
+        match used(&scan, dialect, stream, trip.call.expected.input) {
             Some((used, source)) => {
                 // First learned, then settled: whoever waits is then reserved by what this call has taught.
                 if source == Source::Reported {
-                    trip.exchange.estimator().learn(&call.descriptor, &used);
+                    trip.learn(&used);
                 }
-                let charged = call.charge(&used);
+                let charged = trip.call.charge(&used);
                 trip.settle(&charged, source);
             }
             None => trip.keep(),

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use http::uri::Authority;
-use tollgate_gate::{Amounts, Labels, Priority, Tick};
-use tollgate_tokens::{Cost, Descriptor, Dialect, PolicySpec, Usage, describe_as};
+use tollgate_gate::{Amounts, Labels, Priority, Tick, Unit};
+use tollgate_tokens::{
+    Cost, Descriptor, Dialect, Estimator, InFlight, OutputLimits, PolicySpec, Usage, describe_as,
+};
 
 use crate::{
     CallOptions, Exchange,
@@ -48,7 +50,7 @@ pub(crate) struct Call {
     pub(crate) expected: Expected,
     /// Whether that is the caller's own word, and so final.
     pub(crate) fixed: bool,
-    pub(crate) max_output: Option<u64>,
+    pub(crate) limits: OutputLimits,
     pub(crate) span: tracing::Span,
     pub(crate) context: Option<u64>,
     pub(crate) per_request: Option<u64>,
@@ -74,21 +76,17 @@ impl Call {
         if let Some(model) = &options.model {
             descriptor.model = Some(model.clone());
         }
+        exchange
+            .estimator()
+            .count(&mut descriptor, body.unwrap_or_default());
         let model = descriptor
             .model
             .as_deref()
             .and_then(|name| profile.model(name));
-        let max_output = model.and_then(|model| model.max_output);
-        let expected = match options.estimate {
-            Some((input, output)) => Expected {
-                input,
-                output,
-                output_cap: output,
-            },
-            None => exchange
-                .estimator()
-                .estimate(&descriptor, max_output)
-                .into(),
+        let limits = OutputLimits {
+            model: model.and_then(|model| model.max_output),
+            unlearned: profile
+                .unlearned_output(descriptor.model.as_deref(), exchange.cold_percent()),
         };
         let mut labels = Labels::new()
             .with("operation", descriptor.operation.as_str())
@@ -104,6 +102,16 @@ impl Call {
             labels = labels.with("port", port.to_string());
         }
         let labels = Arc::new(options.label_into(labels));
+        descriptor.route.clone_from(&options.route);
+        descriptor.share = profile.share(&labels);
+        let expected = match options.estimate {
+            Some((input, output)) => Expected {
+                input,
+                output,
+                output_cap: output,
+            },
+            None => exchange.estimator().estimate(&descriptor, limits).into(),
+        };
         let span = span::open(&labels);
         for warning in &descriptor.warnings {
             span::warn(&span, warning);
@@ -118,7 +126,7 @@ impl Call {
             },
             labels,
             fixed: options.estimate.is_some(),
-            max_output,
+            limits,
             descriptor: Arc::new(descriptor),
             dialect,
             profile,
@@ -140,9 +148,9 @@ impl Call {
             tollgate_gate::Call::new(self.labels.clone(), amounts)
         } else {
             let (exchange, descriptor) = (exchange.clone(), self.descriptor.clone());
-            let (max_output, terms) = (self.max_output, self.terms.clone());
+            let (limits, terms) = (self.limits, self.terms.clone());
             tollgate_gate::Call::estimated(self.labels.clone(), move || {
-                let estimate = exchange.estimator().estimate(&descriptor, max_output);
+                let estimate = exchange.estimator().estimate(&descriptor, limits);
                 charge::reserve(&estimate.into(), &terms)
             })
         };
@@ -151,6 +159,12 @@ impl Call {
             Some(deadline) => ask.by(deadline),
             None => ask,
         }
+    }
+
+    /// The call in flight with this reservation, as far as estimates are concerned. A caller's own estimate is none of ours to judge.
+    pub(crate) fn admit(&self, estimator: &Estimator, reserved: &Amounts) -> Option<InFlight> {
+        let output = reserved.get(Unit::OutputTokens);
+        (!self.fixed).then(|| estimator.admit(&self.descriptor, output))
     }
 
     /// What `usage` is charged.

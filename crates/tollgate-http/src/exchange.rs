@@ -32,7 +32,6 @@ struct Shared {
     catalog: Catalog,
     profiles: BTreeMap<String, Arc<Profile>>,
     unknown: Arc<Profile>,
-    estimator: Estimator,
     settings: Settings,
     budget: RetryBudget,
 }
@@ -137,7 +136,6 @@ impl Exchange {
             catalog,
             profiles,
             unknown: Arc::new(Profile::unknown(limits(""))),
-            estimator: Estimator::new(),
             budget: RetryBudget::new(settings.retry_percent),
             settings,
         };
@@ -212,8 +210,14 @@ impl Exchange {
         (profile.clone(), profile.dialect_of(target, name == owner))
     }
 
-    pub(crate) fn estimator(&self) -> &Estimator {
-        &self.shared.estimator
+    /// What estimates the calls, and learns from them.
+    #[must_use]
+    pub fn estimator(&self) -> &Estimator {
+        &self.shared.settings.estimator
+    }
+
+    pub(crate) fn cold_percent(&self) -> u32 {
+        self.shared.settings.cold_percent
     }
 
     fn settings(&self) -> &Settings {

@@ -26,6 +26,7 @@ pub struct CallOptions {
     pub(crate) model: Option<Arc<str>>,
     pub(crate) attempts: Option<u32>,
     pub(crate) lower_output_cap: Option<bool>,
+    pub(crate) route: Option<Arc<str>>,
 }
 
 impl CallOptions {
@@ -88,6 +89,15 @@ impl CallOptions {
     #[must_use]
     pub fn model(mut self, name: impl Into<Arc<str>>) -> Self {
         self.model = Some(name.into());
+        self
+    }
+
+    /// Names calls whose answers are about as long as each other's, such as `"summary"`: how much output to reserve is learned for each
+    /// route on its own. It is kept with what is learned, so it must not be a secret. A model's 16 routes used last are remembered. Default:
+    /// one route for all calls of an operation.
+    #[must_use]
+    pub fn route(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.route = Some(name.into());
         self
     }
 

@@ -1,9 +1,10 @@
 //! `Profile`: what is known of one provider, and what its calls need to be told.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tollgate_gate::Unit;
+use tollgate_gate::{Labels, Unit};
 use tollgate_tokens::{Conventions, Dialect, Model, PolicySpec, Provider};
 
 use crate::Target;
@@ -18,6 +19,8 @@ pub(crate) struct Profile {
     /// A budget applies to its calls, so that each needs a price.
     pub(crate) needs_price: bool,
     provider: Option<Provider>,
+    /// The labels by which its limits on tokens are split, but for the model.
+    split_by: Vec<String>,
 }
 
 impl Profile {
@@ -28,6 +31,7 @@ impl Profile {
             limits: limits.to_vec(),
             needs_price: limits.iter().any(|spec| spec.unit == Unit::Cost),
             provider: Some(provider.clone()),
+            split_by: split_by(limits),
         }
     }
 
@@ -39,11 +43,32 @@ impl Profile {
             limits: limits.to_vec(),
             needs_price: limits.iter().any(|spec| spec.unit == Unit::Cost),
             provider: None,
+            split_by: split_by(limits),
         }
     }
 
     pub(crate) fn model(&self, name: &str) -> Option<&Model> {
         self.provider.as_ref()?.model(name)
+    }
+
+    /// The most tokens that are reserved for the output of a call of which nothing is known: so many hundredths of the smallest limit that
+    /// counts them.
+    pub(crate) fn unlearned_output(&self, model: Option<&str>, percent: u32) -> Option<u64> {
+        let limits = self.limits.iter().filter(counts_output);
+        let limits = limits.filter(|spec| spec.concerns(model));
+        let smallest = limits.map(|spec| spec.limit).min()?;
+        Some((smallest.saturating_mul(percent.into()) / 100).max(1))
+    }
+
+    /// Whose share of the quotas a call takes from; `None` if they are not split.
+    pub(crate) fn share(&self, labels: &Labels) -> Option<Arc<str>> {
+        if self.split_by.is_empty() {
+            return None;
+        }
+        let values = self.split_by.iter().map(|label| labels.get(label));
+        let values: Vec<&str> = values.map(Option::unwrap_or_default).collect();
+        // A separator that no label has by accident.
+        Some(values.join("\u{1f}").into())
     }
 
     /// How it speaks its wire format.
@@ -70,4 +95,17 @@ impl Profile {
         let home = provider.hosts.first().filter(|_| !is_own_host);
         Some(provider.dialect_of(home.map_or(target.host, String::as_str), target.path))
     }
+}
+
+fn counts_output(spec: &&PolicySpec) -> bool {
+    matches!(spec.unit, Unit::OutputTokens | Unit::TotalTokens)
+}
+
+fn split_by(limits: &[PolicySpec]) -> Vec<String> {
+    let labels = limits
+        .iter()
+        .filter(counts_output)
+        .flat_map(|spec| &spec.per);
+    let labels: BTreeSet<&String> = labels.filter(|label| *label != "model").collect();
+    labels.into_iter().cloned().collect()
 }

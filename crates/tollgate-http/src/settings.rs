@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tollgate_tokens::UnknownPrice;
+use tollgate_tokens::{Estimator, UnknownPrice};
 
 use crate::Schedule;
 
@@ -18,6 +18,8 @@ pub struct Settings {
     pub(crate) unknown_price: UnknownPrice,
     pub(crate) lower_output_cap: bool,
     pub(crate) warn_at: u32,
+    pub(crate) cold_percent: u32,
+    pub(crate) estimator: Estimator,
 }
 
 impl Default for Settings {
@@ -31,6 +33,8 @@ impl Default for Settings {
             unknown_price: UnknownPrice::Refuse,
             lower_output_cap: false,
             warn_at: 90,
+            cold_percent: 10,
+            estimator: Estimator::new(),
         }
     }
 }
@@ -92,6 +96,20 @@ impl Settings {
     /// What a budget does with calls of unknown price. Default: refuse them.
     pub fn unknown_price(mut self, policy: UnknownPrice) -> Self {
         self.unknown_price = policy;
+        self
+    }
+
+    /// As long as nothing has been learned of a call's answers, its output is reserved at no more than so many hundredths of the smallest
+    /// limit on tokens that it counts towards, however high its cap; 0 counts as one token. Limits whose provider books the cap on
+    /// arrival are not concerned: there the cap is what the call takes. Default: 10.
+    pub const fn cold_percent(mut self, percent: u32) -> Self {
+        self.cold_percent = percent;
+        self
+    }
+
+    /// Estimates calls with this estimator, which may know something already; clones of it share what they learn. Default: a new one.
+    pub fn estimator(mut self, estimator: Estimator) -> Self {
+        self.estimator = estimator;
         self
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tollgate_gate::{
     Amounts, Event, Finished, News, Permit, Settled, Settlement, Source, Tick, Tokens, Unit,
 };
-use tollgate_tokens::{Cost, Scan, Usage, Verdict};
+use tollgate_tokens::{Cost, InFlight, Scan, Usage, Verdict};
 
 use crate::{Exchange, Refused, Report, call::Call, span};
 
@@ -20,6 +20,7 @@ pub(crate) struct Trip {
     started: Option<Tick>,
     /// Of the attempt under way.
     permit: Option<Permit>,
+    in_flight: Option<InFlight>,
     settled: Option<Settled>,
     over: bool,
 }
@@ -43,6 +44,7 @@ impl Trip {
             status: None,
             started: None,
             permit: None,
+            in_flight: None,
             settled: None,
             over: false,
         }
@@ -54,21 +56,34 @@ impl Trip {
         self.started
             .get_or_insert_with(|| self.exchange.gate().now());
         self.waited += permit.waited();
+        let estimator = self.exchange.estimator();
+        self.in_flight = self.call.admit(estimator, permit.reserved());
         self.permit = Some(permit);
         self.attempts += 1;
         self.attempts
     }
 
+    /// Learns from what the provider has reported of the attempt under way.
+    pub(crate) fn learn(&mut self, usage: &Usage) {
+        match self.in_flight.take() {
+            Some(in_flight) => in_flight.settle(usage),
+            None => self
+                .exchange
+                .estimator()
+                .learn(&self.call.descriptor, usage),
+        }
+    }
+
     /// Ends the attempt under way: what was used replaces what was reserved.
     pub(crate) fn settle(&mut self, used: &Amounts, source: Source) {
-        if let Some(permit) = self.permit.take() {
+        if let Some(permit) = self.end_attempt() {
             self.add(permit.settle(used, source), source);
         }
     }
 
     /// Ends the attempt under way, charged whole: nobody knows what it used.
     pub(crate) fn keep(&mut self) {
-        if let Some(permit) = self.permit.take() {
+        if let Some(permit) = self.end_attempt() {
             let reserved = *permit.reserved();
             self.add(permit.settle(&reserved, Source::Kept), Source::Kept);
         }
@@ -76,9 +91,14 @@ impl Trip {
 
     /// Ends the attempt under way, which never reached the provider.
     pub(crate) fn release(&mut self) {
-        if let Some(permit) = self.permit.take() {
+        if let Some(permit) = self.end_attempt() {
             permit.release();
         }
+    }
+
+    fn end_attempt(&mut self) -> Option<Permit> {
+        self.in_flight = None;
+        self.permit.take()
     }
 
     /// Takes over what the response to the attempt under way says about the provider's quotas.

@@ -1,16 +1,21 @@
 //! `Descriptor`: what is known of a call before it is sent, read from its path and body.
 
 mod ask;
+mod exact;
+mod kinds;
 mod path;
 
 use std::sync::Arc;
 
 use ask::{Answers, CapSpans};
 pub(crate) use ask::{Ask, cap, hidden, kept, measured, open_cap, part};
+use exact::Exact;
+pub use kinds::TextKinds;
+pub(crate) use kinds::{KINDS, Kind, KindCounter, NAMES};
 use path::Route;
 
 use crate::json::Reader;
-use crate::{Conventions, Dialect, StreamUsage, Warning};
+use crate::{Conventions, CountTokens, Dialect, StreamUsage, Warning};
 
 /// What a call asks the provider to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,6 +69,8 @@ pub struct Descriptor {
     pub reports_usage: bool,
     /// UTF-8 bytes of prompt text as the model sees it: JSON escapes resolved, tool definitions included, images and other base64 left out.
     pub text_bytes: u64,
+    /// The same text by kind, which tells far more about its tokens than its length does.
+    pub kinds: TextKinds,
     /// Input that was sent as token ids (embeddings and legacy completions allow it): a count of tokens, known exactly, and not part of `text_bytes`.
     pub token_ids: u64,
     /// Messages of the conversation, each of which costs the provider a few tokens of framing; a system prompt counts as one. Zero
@@ -71,11 +78,39 @@ pub struct Descriptor {
     pub messages: u32,
     /// Images in the prompt.
     pub images: u32,
+    /// Tokens that they take by the rule of the model's provider, from the sizes in the images' own first bytes; 1,600 for each whose size
+    /// or rule is not known. The length of base64 plays no part.
+    pub image_tokens: u64,
     /// The provider will add input that is not in this body (an earlier response, a stored prompt, a file), so an estimate
     /// from `text_bytes` is a lower bound.
     pub hidden_context: bool,
+    /// The caller's own name for calls whose answers are about as long as each other's; `None` from [`describe`]. It is kept with what is
+    /// learned, so it must not be a secret.
+    pub route: Option<Arc<str>>,
+    /// Whose quota it takes from, where a model's calls do not all share one: calls with the same share cover each other's risk. `None`
+    /// from [`describe`].
+    pub share: Option<Arc<str>>,
     /// What was odd in the body.
     pub warnings: Vec<Warning>,
+}
+
+impl Descriptor {
+    /// Replaces what its text is expected to take by what `counter` counts. `body` is what it was described from.
+    pub(crate) fn count(&mut self, body: &[u8], counter: &dyn CountTokens) {
+        let Some(dialect) = self.dialect.filter(|_| self.operation != Operation::Other) else {
+            return;
+        };
+        let mut answers = Answers::new(&[]);
+        answers.exact = Exact::new(counter);
+        let mut reader = Reader::new(dialect.request());
+        reader.push(body, &mut answers);
+        reader.end(&mut answers);
+        let Exact { text, tools, .. } = answers.exact;
+        self.kinds = self.kinds.counted(text);
+        if tools > 0 {
+            self.kinds = self.kinds.counted_tools(tools);
+        }
+    }
 }
 
 /// Describes a call from the path of its URL (a query is ignored) and its body.
@@ -111,10 +146,14 @@ pub fn describe_as(
         stream: route.stream,
         reports_usage: true,
         text_bytes: 0,
+        kinds: TextKinds::default(),
         token_ids: 0,
         messages: 0,
         images: 0,
+        image_tokens: 0,
         hidden_context: false,
+        route: None,
+        share: None,
         warnings: Vec::new(),
     };
     let Some(dialect) = dialect else {

@@ -32,6 +32,7 @@ mod usage;
 // Reading a response as it streams past.
 mod base64;
 mod event_stream;
+mod image;
 mod json;
 mod number;
 mod scanner;
@@ -44,6 +45,7 @@ mod verdict;
 
 // What is known without asking.
 mod catalog;
+mod count;
 mod estimate;
 mod price;
 
@@ -51,9 +53,14 @@ pub use catalog::{
     AnchorName, Bounds, Catalog, CatalogError, ChargeName, ChargeRules, Model, OutputRule,
     PolicySpec, Provider, ShapeName, SpentRule, Tier, TimeSpan, WindowSpec,
 };
-pub use descriptor::{Descriptor, Operation, describe, describe_as, lower_output_cap};
+pub use count::CountTokens;
+#[cfg(feature = "bpe-openai")]
+pub use count::OpenAiTokens;
+#[cfg(feature = "tokenizers")]
+pub use count::{TokenizerError, TokenizerFile};
+pub use descriptor::{Descriptor, Operation, TextKinds, describe, describe_as, lower_output_cap};
 pub use dialect::{Conventions, Counted, Dialect, StreamUsage};
-pub use estimate::{Estimate, Estimator};
+pub use estimate::{Estimate, Estimator, InFlight, LearnedError, OutputLimits};
 pub use price::{Cost, LongPrice, Price, PriceUnknown, UnknownPrice};
 pub use retry_after::retry_after;
 pub use scanner::{BodyError, Framing, Scan, UsageScanner};

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Descriptor, Operation};
+use super::exact::Exact;
+use super::{Descriptor, Kind, KindCounter, Operation};
 use crate::Warning;
+use crate::image::{self, Picture, Sniffer};
 use crate::json::{Node, Sink};
 use crate::number::scaled;
 
@@ -23,6 +25,8 @@ pub(crate) enum Ask {
     Budget,
     /// Text of the prompt.
     Text,
+    /// A definition of tools or a schema, which the provider renders in a way of its own.
+    Tools,
     /// The list of messages.
     Messages,
     /// A message, or a text that is framed as one.
@@ -42,10 +46,15 @@ pub(crate) enum Ask {
     PartType(usize),
     SourceType(usize),
     SourceData(usize),
-    /// A picture.
+    /// A picture, in base64.
     Image,
+    /// A picture or something else, in base64.
+    MediaData,
     /// What kind of thing lies beside this: a picture, or something whose text does not lie open.
     MediaType,
+    /// Where an image is, or the image itself.
+    ImageUrl(usize),
+    ImageDetail(usize),
     /// Anything but `null` here means that the provider adds input of its own.
     Hidden,
 }
@@ -101,9 +110,16 @@ pub(super) struct Answers<'c> {
     choices: u32,
     caps: [Option<u64>; RANKS],
     text_bytes: u64,
+    text: KindCounter,
+    tools: KindCounter,
+    pub(super) exact: Exact<'c>,
     token_ids: u64,
     messages: u32,
     images: u32,
+    /// Those of them whose part has ended, up to `PICTURES`.
+    pictures: Vec<Picture>,
+    /// The one that is being read, where it is no part of a message's content.
+    media: Sniffer,
     hidden: bool,
     parts: [Part; LEVELS],
     warnings: Vec<Warning>,
@@ -115,8 +131,17 @@ struct Part {
     /// It is a file of some kind, whose text does not lie open.
     file: bool,
     plain_source: bool,
+    coded: bool,
     source_bytes: u64,
+    source: KindCounter,
+    /// It is an image, whose first bytes are here.
+    image: bool,
+    sniffer: Sniffer,
+    low: bool,
 }
+
+/// Most images whose sizes are remembered.
+const PICTURES: usize = 64;
 
 impl<'c> Answers<'c> {
     pub(super) fn new(ignored_caps: &'c [String]) -> Self {
@@ -149,8 +174,24 @@ impl<'c> Answers<'c> {
             _ => self.messages,
         };
         descriptor.images = self.images;
+        descriptor.image_tokens = self.image_tokens(descriptor);
+        let tools = self.tools.kinds().moved_to(Kind::Tools);
+        descriptor.kinds = self.text.kinds().and(&tools);
         descriptor.hidden_context = self.hidden;
         descriptor.warnings.extend_from_slice(&self.warnings);
+    }
+
+    fn image_tokens(&self, descriptor: &Descriptor) -> u64 {
+        let Some(dialect) = descriptor.dialect else {
+            return 0;
+        };
+        let model = descriptor.model.as_deref().unwrap_or_default();
+        let seen = self.pictures.iter();
+        let seen = seen.fold(0, |sum: u64, picture| {
+            sum.saturating_add(image::tokens(dialect, model, *picture))
+        });
+        let others = u64::from(self.images).saturating_sub(self.pictures.len() as u64);
+        seen.saturating_add(others * image::UNKNOWN)
     }
 
     fn warn(&mut self, field: &'static str) {
@@ -160,28 +201,69 @@ impl<'c> Answers<'c> {
         }
     }
 
-    fn add_text(&mut self, bytes: u64) {
-        self.text_bytes = self.text_bytes.saturating_add(bytes);
+    fn add_text(&mut self, text: &[u8], last: bool) {
+        self.text_bytes = self.text_bytes.saturating_add(text.len() as u64);
+        self.text.push(text);
+        self.exact.push_text(text, last);
+        if last {
+            self.text.cut();
+        }
+    }
+
+    fn add_picture(&mut self, picture: Picture) {
+        if self.pictures.len() < PICTURES {
+            self.pictures.push(picture);
+        }
+    }
+
+    fn add_tools(&mut self, text: &[u8], last: bool) {
+        self.text_bytes = self.text_bytes.saturating_add(text.len() as u64);
+        self.tools.push(text);
+        self.exact.push_tools(text, last);
+        if last {
+            self.tools.cut();
+        }
     }
 }
 
 impl Sink<Ask> for Answers<'_> {
     fn text(&mut self, ask: Ask, text: &[u8], last: bool) {
-        let bytes = text.len() as u64;
         let one = u32::from(last);
         match ask {
             Ask::Hidden => self.hidden = true,
-            Ask::SourceData(level) => self.parts[level].source_bytes += bytes,
-            Ask::Image => self.images = self.images.saturating_add(one),
+            Ask::Image | Ask::MediaData => {
+                // Of media, another field says what kind they are.
+                let is_image = matches!(ask, Ask::Image);
+                self.images = self.images.saturating_add(one * u32::from(is_image));
+                self.media.push(text);
+                if last {
+                    let size = std::mem::take(&mut self.media).size();
+                    if is_image || size.is_some() {
+                        self.add_picture(Picture { size, low: false });
+                    }
+                }
+            }
+            Ask::SourceData(level) => {
+                let part = &mut self.parts[level];
+                part.sniffer.push(text);
+                part.source_bytes += text.len() as u64;
+                // What is known to be coded need not be looked at as text.
+                if !(part.image || part.coded) {
+                    part.source.push(text);
+                    self.exact.push_source(text, last);
+                }
+            }
+            Ask::ImageUrl(level) => self.parts[level].sniffer.push(text),
+            Ask::Tools => self.add_tools(text, last),
             Ask::Message | Ask::Input | Ask::InputItem => {
                 self.messages = self.messages.saturating_add(one);
-                self.add_text(bytes);
+                self.add_text(text, last);
             }
             Ask::Prompt | Ask::PromptItem => {
                 self.prompts = self.prompts.saturating_add(one);
-                self.add_text(bytes);
+                self.add_text(text, last);
             }
-            _ => self.add_text(bytes),
+            _ => self.add_text(text, last),
         }
     }
 
@@ -193,7 +275,8 @@ impl Sink<Ask> for Answers<'_> {
             Ask::Cap(..) | Ask::OpenCap(..) => self.number(ask, if whole { text } else { &[] }, 0),
             Ask::PartType(level) => match text {
                 b"image_url" | b"input_image" | b"image" => {
-                    self.images = self.images.saturating_add(1)
+                    self.images = self.images.saturating_add(1);
+                    self.parts[level].image = true;
                 }
                 // What is inside them, or behind them, is not in this body.
                 b"input_audio" | b"file" | b"input_file" | b"document" | b"video_url" => {
@@ -206,8 +289,11 @@ impl Sink<Ask> for Answers<'_> {
                 self.images = self.images.saturating_add(1);
             }
             Ask::MediaType => self.hidden = true,
+            Ask::ImageDetail(level) => self.parts[level].low = text == b"low",
             Ask::SourceType(level) => {
-                self.parts[level].plain_source = matches!(text, b"text" | b"content")
+                let part = &mut self.parts[level];
+                part.plain_source = matches!(text, b"text" | b"content");
+                part.coded = !part.plain_source;
             }
             _ => {}
         }
@@ -231,7 +317,8 @@ impl Sink<Ask> for Answers<'_> {
                 self.token_ids = self.token_ids.saturating_add(1)
             }
             // A number inside a tool's definition or input is text to the model.
-            Ask::Text => self.add_text(text.len() as u64),
+            Ask::Text => self.add_text(text, true),
+            Ask::Tools => self.add_tools(text, true),
             _ => {}
         }
     }
@@ -267,10 +354,23 @@ impl Sink<Ask> for Answers<'_> {
                 file,
                 plain_source,
                 source_bytes,
+                source,
+                image,
+                sniffer,
+                low,
+                coded: _,
             } = self.parts[level];
+            if image {
+                let size = sniffer.size();
+                self.add_picture(Picture { size, low });
+            }
             self.hidden |= file && !plain_source;
             if plain_source {
-                self.add_text(source_bytes);
+                self.text_bytes = self.text_bytes.saturating_add(source_bytes);
+                self.text.join(&source);
+                self.exact.keep_source();
+            } else {
+                self.exact.drop_source();
             }
         }
     }

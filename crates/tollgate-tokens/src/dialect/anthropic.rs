@@ -22,8 +22,8 @@ pub(super) static REQUEST: Node<Ask> = Node::new().keys(&[
         Node::mark(Ask::Messages)
             .items(&Node::mark(Ask::Message).keys(&[("content", ASKED_CONTENT)])),
     ),
-    ("tools", Node::deep(Ask::Text)),
-    ("output_format", Node::deep(Ask::Text)),
+    ("tools", Node::deep(Ask::Tools)),
+    ("output_format", Node::deep(Ask::Tools)),
     ("mcp_servers", Node::new().items(&Node::mark(Ask::Hidden))),
 ]);
 

@@ -10,9 +10,9 @@ pub(super) static REQUEST: Node<Ask> = Node::new().keys(&[
     descriptor::kept("model", Ask::Model),
     ("stream", Node::mark(Ask::Stream)),
     cap("max_tokens", 0),
-    ("tools", Node::deep(Ask::Text)),
+    ("tools", Node::deep(Ask::Tools)),
     ("documents", Node::deep(Ask::Text)),
-    ("response_format", Node::deep(Ask::Text)),
+    ("response_format", Node::deep(Ask::Tools)),
     // Version 2.
     (
         "messages",

@@ -10,7 +10,7 @@ pub(super) static REQUEST: Node<Ask> = Node::new().keys(&[
     ("contents", CONTENTS),
     ("systemInstruction", ASKED_CONTENT),
     ("system_instruction", ASKED_CONTENT),
-    ("tools", Node::deep(Ask::Text)),
+    ("tools", Node::deep(Ask::Tools)),
     ("generationConfig", CONFIG),
     ("generation_config", CONFIG),
     hidden("cachedContent"),
@@ -27,7 +27,7 @@ pub(super) static REQUEST: Node<Ask> = Node::new().keys(&[
         Node::new().keys(&[
             ("contents", CONTENTS),
             ("systemInstruction", ASKED_CONTENT),
-            ("tools", Node::deep(Ask::Text)),
+            ("tools", Node::deep(Ask::Tools)),
             hidden("cachedContent"),
         ]),
     ),
@@ -64,6 +64,7 @@ const ASKED_PART: &[(&str, Node<Ask>)] = &[
 const MEDIA: Node<Ask> = Node::new().keys(&[
     descriptor::kept("mimeType", Ask::MediaType),
     descriptor::kept("mime_type", Ask::MediaType),
+    measured("data", Ask::MediaData),
 ]);
 
 const FILE: Node<Ask> = Node::mark(Ask::Hidden).keys(&[
@@ -85,8 +86,8 @@ const CONFIG: Node<Ask> = Node::new().keys(&[
         "candidate_count",
         Node::mark(Ask::Choices("candidate_count")),
     ),
-    ("responseSchema", Node::deep(Ask::Text)),
-    ("responseJsonSchema", Node::deep(Ask::Text)),
+    ("responseSchema", Node::deep(Ask::Tools)),
+    ("responseJsonSchema", Node::deep(Ask::Tools)),
 ]);
 
 /// Where a response, one event of a stream, or one item of a list sent in pieces says what.

@@ -31,8 +31,8 @@ pub(super) static REQUEST: Node<Ask> = Node::new().keys(&[
             ),
         ])),
     ),
-    ("tools", Node::deep(Ask::Text)),
-    ("format", Node::deep(Ask::Text)),
+    ("tools", Node::deep(Ask::Tools)),
+    ("format", Node::deep(Ask::Tools)),
     // `/api/generate`.
     measured("prompt", Ask::Prompt),
     measured("suffix", Ask::Text),

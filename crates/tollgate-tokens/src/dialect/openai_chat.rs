@@ -25,9 +25,9 @@ pub(super) static REQUEST: Node<Ask> = Node::new().keys(&[
     cap("max_tokens", 2),
     descriptor::open_cap("n_predict", 2), // llama.cpp, where a negative number is no cap
     ("messages", Node::mark(Ask::Messages).items(&ASKED_MESSAGE)),
-    ("tools", Node::deep(Ask::Text)),
-    ("functions", Node::deep(Ask::Text)),
-    ("response_format", Node::deep(Ask::Text)),
+    ("tools", Node::deep(Ask::Tools)),
+    ("functions", Node::deep(Ask::Tools)),
+    ("response_format", Node::deep(Ask::Tools)),
     // Legacy completions: a string, token ids, or a list of either. In Responses, the id of a stored prompt.
     (
         "prompt",
@@ -41,7 +41,7 @@ pub(super) static REQUEST: Node<Ask> = Node::new().keys(&[
     measured("suffix", Ask::Text),
     (
         "text",
-        Node::new().keys(&[("format", Node::deep(Ask::Text))]),
+        Node::new().keys(&[("format", Node::deep(Ask::Tools))]),
     ),
     hidden("previous_response_id"),
     hidden("conversation"),
@@ -80,6 +80,15 @@ const ASKED_CONTENT: Node<Ask> = Node::measure(Ask::Text).items(&part(
         descriptor::kept("type", Ask::PartType(1)),
         measured("text", Ask::Text),
         measured("refusal", Ask::Text),
+        // A URL, or an object with one.
+        (
+            "image_url",
+            Node::measure(Ask::ImageUrl(1)).keys(&[
+                measured("url", Ask::ImageUrl(1)),
+                descriptor::kept("detail", Ask::ImageDetail(1)),
+            ]),
+        ),
+        descriptor::kept("detail", Ask::ImageDetail(1)),
         (
             "thinking",
             Node::measure(Ask::Text).items(&Node::new().keys(&[measured("text", Ask::Text)])),

@@ -1,145 +1,183 @@
-//! `Learned`: what the usage of earlier calls taught about one model.
+//! `Learned`: what is known of one model; `Models`: of all of them.
 
-/// The rate of tokens per byte with its margin, and the lengths of the last answers.
-#[derive(Clone)]
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::answers::{Answers, Risk};
+use super::input::Input;
+use super::pool::{FIRST_SPREAD, Pool};
+use crate::{Descriptor, Dialect, Operation};
+
+#[derive(Default)]
+pub(super) struct Models {
+    by_name: HashMap<Key, Learned>,
+    /// What holds for a model that nothing is known of.
+    pub(super) nothing: Learned,
+    /// Times that something was learned or admitted: the age of what is known.
+    pub(super) reports: u64,
+}
+
+pub(super) type Key = (Dialect, Arc<str>);
+
+/// What the calls of one model have taught, and those in flight.
 pub(super) struct Learned {
-    /// Tokens and bytes of text of the calls so far, the older ones fading; both in units of 1 / `SCALE`. Their quotient is the rate: long
-    /// prompts, which matter most to a quota, weigh most in it.
-    tokens: u64,
-    bytes: u64,
-    /// Added to estimates of text, in thousandths.
-    margin: u64,
-    outputs: [u32; WINDOW],
-    /// How many of `outputs` are filled, and which is the next to be replaced.
-    filled: usize,
-    next: usize,
-    /// `None` before `ENOUGH` answers are known.
-    usual_output: Option<u64>,
+    pub(super) input: Input,
+    /// Few; the one used last comes last.
+    pub(super) routes: Vec<(Route, Answers)>,
+    /// The margin of pools, in standard deviations of a normal distribution.
+    pub(super) spread: i64,
+    pools: HashMap<Option<Arc<str>>, Pool>,
     /// The number of the report that taught it last.
-    pub(super) last_report: u64,
+    last_report: u64,
 }
 
-/// Answers remembered: enough for a quantile, few enough to follow a change of use.
-const WINDOW: usize = 64;
-/// Answers needed before they say anything about the next.
-const ENOUGH: usize = 8;
-/// The rate before anything is learned, one token in so many bytes.
-const PRIOR_BYTES: u64 = 3;
-/// What is assumed counts as much as so many bytes of text: a few short prompts say little about a long one.
-const PRIOR_WEIGHT: u64 = 16 * 1_024;
-/// Keeps the fading of small sums exact to a thousandth.
-const SCALE: u64 = 1_024;
-/// Each report takes this share of the weight of those before it, so that about sixteen calls are remembered.
-const FADE: u64 = 16;
-/// Larger counts than this are not believed, and sums of `FADE` such counts cannot overflow.
-const MOST: u64 = 1 << 40;
+/// Calls whose answers are about as long as each other's.
+pub(super) type Route = (Operation, Option<Arc<str>>);
 
-/// Margins in thousandths: the first, the narrowest, the widest.
-const FIRST_MARGIN: u64 = 50;
-const NARROWEST: u64 = 25;
-const WIDEST: u64 = 1_000;
-/// A margin loses this share of its excess over the narrowest per call that needed less.
-const NARROWING: u64 = 32;
-/// An error is measured against at least so many tokens: short texts stray further from the rate than long ones, and what they lack is
-/// little of a quota.
-const SMALL: u64 = 1_000;
+/// Most models kept.
+pub(super) const MOST_MODELS: usize = 1_024;
+/// Most routes kept of a model.
+pub(super) const MOST_ROUTES: usize = 16;
+/// Longest name of a model, route or share that is worth remembering; real ones are shorter than half of it.
+pub(super) const LONGEST_NAME: usize = 256;
 
-/// Tokens of text of a model about which nothing is known, rounded up.
-pub(super) const fn prior(bytes: u64) -> u64 {
-    bytes.div_ceil(PRIOR_BYTES)
+impl Models {
+    pub(super) fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Key, &Learned)> {
+        self.by_name.iter()
+    }
+
+    /// Adds what is known of a model, if nothing is known of it yet and there is room.
+    pub(super) fn add(&mut self, key: Key, learned: Learned) -> bool {
+        let is_new = !self.by_name.contains_key(&key) && self.by_name.len() < MOST_MODELS;
+        if is_new {
+            self.by_name.insert(key, learned);
+        }
+        is_new
+    }
+
+    pub(super) fn get(&self, call: &Descriptor) -> Option<&Learned> {
+        self.by_name.get(&key(call)?)
+    }
+
+    pub(super) fn get_mut(&mut self, call: &Descriptor) -> Option<&mut Learned> {
+        self.by_name.get_mut(&key(call)?)
+    }
+
+    /// What is known of a call's model, to be added to.
+    pub(super) fn entry(&mut self, call: &Descriptor) -> Option<&mut Learned> {
+        self.insert(key(call)?)
+    }
+
+    pub(super) fn insert(&mut self, key: Key) -> Option<&mut Learned> {
+        self.reports += 1;
+        if !self.by_name.contains_key(&key) && self.by_name.len() >= MOST_MODELS {
+            self.forget_oldest();
+        }
+        let learned = self.by_name.entry(key).or_default();
+        learned.last_report = self.reports;
+        Some(learned)
+    }
+
+    fn forget_oldest(&mut self) {
+        // A scan of at most MOST_MODELS entries, and only when a model is new: no order needs to be kept up for it.
+        let oldest = self
+            .by_name
+            .iter()
+            .min_by_key(|(_, learned)| learned.last_report)
+            .map(|(key, _)| key.clone());
+        if let Some(oldest) = oldest {
+            self.by_name.remove(&oldest);
+        }
+    }
 }
 
-impl Learned {
-    pub(super) const fn new() -> Self {
+impl Default for Learned {
+    fn default() -> Self {
         Self {
-            tokens: prior(PRIOR_WEIGHT) * SCALE,
-            bytes: PRIOR_WEIGHT * SCALE,
-            margin: FIRST_MARGIN,
-            outputs: [0; WINDOW],
-            filled: 0,
-            next: 0,
-            usual_output: None,
+            input: Input::new(),
+            routes: Vec::new(),
+            spread: FIRST_SPREAD,
+            pools: HashMap::new(),
             last_report: 0,
         }
     }
+}
 
-    /// Tokens of that much text, with the margin.
-    pub(super) fn text_tokens(&self, bytes: u64) -> u64 {
-        self.at_rate(bytes, 1_000 + self.margin)
+impl Learned {
+    /// The pool of a call, if any is in flight in it, and the risk that the call is to it; no risk if too little is known.
+    pub(super) fn risk(
+        &self,
+        call: &Descriptor,
+        cap: Option<u64>,
+    ) -> (Option<&Pool>, Option<Risk>) {
+        let pool = self.pools.get(&call.share);
+        let others = pool.map_or(0, |pool| pool.open);
+        let choices = call.choices.max(1).into();
+        let risk = self
+            .answers(call)
+            .and_then(|answers| answers.risk(cap.unwrap_or(u64::MAX), choices, others));
+        (pool, risk)
     }
 
-    /// Divides last and rounds up: against the caller.
-    fn at_rate(&self, bytes: u64, thousandths: u64) -> u64 {
-        let divisor = u128::from(self.bytes) * 1_000;
-        let tokens = u128::from(bytes)
-            .saturating_mul(u128::from(self.tokens))
-            .saturating_mul(u128::from(thousandths))
-            .div_ceil(divisor);
-        u64::try_from(tokens).unwrap_or(u64::MAX)
+    pub(super) fn answers(&self, call: &Descriptor) -> Option<&Answers> {
+        self.routes
+            .iter()
+            .find(|((operation, route), _)| *operation == call.operation && *route == call.route)
+            .map(|(_, answers)| answers)
     }
 
-    /// Learns that `bytes` of text and `fixed` tokens beside it were `input` tokens.
-    pub(super) fn learn_input(&mut self, bytes: u64, fixed: u64, input: u64) {
-        let bytes = bytes.min(MOST);
-        let text = input.saturating_sub(fixed).min(MOST);
-        if bytes == 0 || text == 0 {
-            return;
-        }
-        self.tokens = self.tokens - self.tokens / FADE + text * SCALE;
-        self.bytes = self.bytes - self.bytes / FADE + bytes * SCALE;
-        // Against the rate as it is now: the rate has already moved towards a change of text, and the margin covers what is left.
-        self.adjust_margin(
-            self.at_rate(bytes, 1_000).saturating_add(fixed),
-            text.saturating_add(fixed),
-        );
-    }
-
-    fn adjust_margin(&mut self, expected: u64, truth: u64) {
-        let missing = u128::from(truth.saturating_sub(expected)) * 1_000;
-        let needed =
-            u64::try_from(missing.div_ceil(u128::from(expected.max(SMALL)))).unwrap_or(u64::MAX);
-        self.margin = if needed > self.margin {
-            needed.saturating_add(NARROWEST).min(WIDEST)
-        } else if truth >= SMALL {
-            // Rounded up, so that it arrives.
-            self.margin - (self.margin - NARROWEST).div_ceil(NARROWING)
-        } else {
-            self.margin
+    pub(super) fn answers_mut(&mut self, call: &Descriptor) -> &mut Answers {
+        let known = self.routes.iter().position(|((operation, route), _)| {
+            *operation == call.operation && *route == call.route
+        });
+        let entry = match known {
+            Some(at) => self.routes.remove(at),
+            None => {
+                if self.routes.len() >= MOST_ROUTES {
+                    self.routes.remove(0);
+                }
+                ((call.operation, call.route.clone()), Answers::new())
+            }
         };
+        self.routes.push(entry);
+        let last = self.routes.len() - 1;
+        &mut self.routes[last].1
     }
 
-    /// Learns the length of one answer.
-    pub(super) fn learn_output(&mut self, output: u64) {
-        self.outputs[self.next] = u32::try_from(output).unwrap_or(u32::MAX);
-        self.next = (self.next + 1) % WINDOW;
-        self.filled = (self.filled + 1).min(WINDOW);
-        if self.filled < ENOUGH {
-            return;
+    /// The pool of a call that joins it.
+    pub(super) fn pool_to_join(&mut self, call: &Descriptor) -> &mut Pool {
+        let origin = self.last_report;
+        self.pools
+            .entry(call.share.clone())
+            .or_insert_with(|| Pool::new(origin))
+    }
+
+    /// The pool of a call that leaves it, and the margin that it moves.
+    pub(super) fn pool_to_leave(&mut self, call: &Descriptor) -> Option<(&mut Pool, &mut i64)> {
+        let pool = self.pools.get_mut(&call.share)?;
+        Some((pool, &mut self.spread))
+    }
+
+    /// Forgets a pool in which nothing is in flight.
+    pub(super) fn tidy(&mut self, call: &Descriptor) {
+        if self
+            .pools
+            .get(&call.share)
+            .is_some_and(|pool| pool.open == 0)
+        {
+            self.pools.remove(&call.share);
         }
-        let mut sorted = self.outputs;
-        let known = &mut sorted[..self.filled];
-        let mean = known
-            .iter()
-            .map(|&output| u64::from(output))
-            .sum::<u64>()
-            .div_ceil(self.filled as u64);
-        // The smallest answer that at least nine in ten do not pass.
-        let rank = (self.filled * 9).div_ceil(10) - 1;
-        let quantile = u64::from(*known.select_nth_unstable(rank).1);
-        let usual = mean.max(quantile);
-        self.usual_output = Some(usual + usual / 16);
     }
+}
 
-    /// What an answer takes, if enough are known.
-    pub(super) const fn usual_output(&self) -> Option<u64> {
-        self.usual_output
-    }
-
-    /// The longest answer remembered; zero if there is none.
-    pub(super) fn longest_output(&self) -> u64 {
-        self.outputs
-            .iter()
-            .max()
-            .map_or(0, |&longest| longest.into())
-    }
+/// Calls that name no model share what is learned; those with an absurd name learn nothing.
+fn key(call: &Descriptor) -> Option<Key> {
+    let is_short =
+        |name: &Option<Arc<str>>| name.as_ref().is_none_or(|name| name.len() <= LONGEST_NAME);
+    let model = call.model.clone().unwrap_or_default();
+    (is_short(&call.model) && is_short(&call.route)).then_some((call.dialect?, model))
 }

@@ -5,7 +5,9 @@ mod dialects;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tollgate_tokens::{Descriptor, Dialect, Operation, Warning, describe, lower_output_cap};
+use tollgate_tokens::{
+    Descriptor, Dialect, Operation, TextKinds, Warning, describe, lower_output_cap,
+};
 
 use Dialect::{Anthropic, Generic, MetaLlama, OpenAiChat};
 
@@ -44,10 +46,14 @@ fn a_chat_is_described_whole() {
             stream: true,
             reports_usage: true,
             text_bytes: 10,
+            kinds: TextKinds::of("caf\u{e9}").and(&TextKinds::of("seven")),
             token_ids: 0,
             messages: 2,
             images: 1,
+            image_tokens: 1_600,
             hidden_context: false,
+            route: None,
+            share: None,
             warnings: vec![],
         }
     );

@@ -11,7 +11,7 @@ pub(in crate::dialect) static REQUEST: Node<Ask> = Node::new().keys(&[
         "inferenceConfig",
         Node::new().keys(&[cap("maxTokens", 0), cap("max_new_tokens", 0)]), // Converse; Nova.
     ),
-    ("toolConfig", Node::deep(Ask::Text)),
+    ("toolConfig", Node::deep(Ask::Tools)),
     // A stored prompt, of which only the variables are here.
     ("promptVariables", Node::deep(Ask::Hidden)),
     // Anthropic, Mistral, Cohere, AI21 and OpenAI's open models.
@@ -21,7 +21,7 @@ pub(in crate::dialect) static REQUEST: Node<Ask> = Node::new().keys(&[
         "thinking",
         Node::new().keys(&[("budget_tokens", Node::mark(Ask::Budget))]),
     ),
-    ("tools", Node::deep(Ask::Text)),
+    ("tools", Node::deep(Ask::Tools)),
     ("stream", Node::mark(Ask::Stream)),
     measured("message", Ask::Message),
     (
@@ -52,13 +52,18 @@ pub(in crate::dialect) static REQUEST: Node<Ask> = Node::new().keys(&[
                 Node::new().keys(&[
                     ("system", SYSTEM),
                     ("messages", MESSAGES),
-                    ("toolConfig", Node::deep(Ask::Text)),
+                    ("toolConfig", Node::deep(Ask::Tools)),
                 ]),
             ),
             ("invokeModel", Node::mark(Ask::Hidden)),
         ]),
     ),
 ]);
+
+const IMAGE: Node<Ask> = Node::mark(Ask::Image).keys(&[(
+    "source",
+    Node::new().keys(&[measured("bytes", Ask::MediaData)]),
+)]);
 
 const SYSTEM: Node<Ask> = Node::measure(Ask::Message).items(&BLOCK);
 
@@ -70,7 +75,7 @@ const BLOCK: Node<Ask> = part(
     0,
     &[
         measured("text", Ask::Text),
-        ("image", Node::mark(Ask::Image)),
+        ("image", IMAGE),
         ("document", Node::mark(Ask::Hidden)),
         ("video", Node::mark(Ask::Hidden)),
         ("guardContent", Node::deep(Ask::Text)),
@@ -113,7 +118,7 @@ const RESULT: Node<Ask> = part(
     &[
         measured("text", Ask::Text),
         ("json", Node::deep(Ask::Text)),
-        ("image", Node::mark(Ask::Image)),
+        ("image", IMAGE),
         ("document", Node::mark(Ask::Hidden)),
         ("video", Node::mark(Ask::Hidden)),
         descriptor::kept("type", Ask::PartType(1)),
