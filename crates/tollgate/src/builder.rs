@@ -1,16 +1,16 @@
 //! `Tollgate` and its `Builder`: catalog, limits, retries and telemetry put together.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate_gate::{Gate, GateBuilder, Recorder, Store};
 use tollgate_http::{Exchange, Settings};
 use tollgate_limits::Plan;
-use tollgate_tokens::{Catalog, PolicySpec, Warning};
+use tollgate_tokens::{Catalog, Estimator, PolicySpec, Warning};
 
-use crate::{ConfigError, config, policy::policy, waiting::Waiting};
+use crate::{ConfigError, config, learned, policy::policy, waiting::Waiting};
 
 /// A gate with everything that a call passes through. Clones, and all clients wrapped by them, share its quotas.
 #[derive(Clone, Debug)]
@@ -117,8 +117,10 @@ pub struct Builder {
     recorders: Vec<Arc<dyn Recorder>>,
     store: Option<Arc<dyn Store>>,
     pub(crate) waiting: Waiting,
+    estimator: Option<Estimator>,
+    learned: Option<PathBuf>,
     #[cfg(feature = "journal")]
-    journal: Option<std::path::PathBuf>,
+    journal: Option<PathBuf>,
 }
 
 /// Which limits of a provider are in force.
@@ -139,6 +141,8 @@ impl Builder {
             recorders: Vec::new(),
             store: None,
             waiting: Waiting::default(),
+            estimator: None,
+            learned: None,
             #[cfg(feature = "journal")]
             journal: None,
         }
@@ -187,6 +191,19 @@ impl Builder {
     /// How calls are retried, and other settings of the exchange.
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
+        self
+    }
+
+    /// Estimates calls with this estimator: one with tokenizers, or one that is shared. Default: the one of the settings, which is a new one.
+    pub fn estimator(mut self, estimator: Estimator) -> Self {
+        self.estimator = Some(estimator);
+        self
+    }
+
+    /// Takes over what an earlier run has learned about models and routes, from the file that [`Tollgate::save_learned`] wrote. A file
+    /// that is not there has nothing to teach; one that is broken or foreign is an error of [`Builder::build`].
+    pub fn learned(mut self, path: impl Into<PathBuf>) -> Self {
+        self.learned = Some(path.into());
         self
     }
 
@@ -247,7 +264,7 @@ impl Builder {
     /// Keeps a record of every settled call in this SQLite file, and restores from it what policies have counted in earlier runs, so
     /// that a restart hands out no fresh budget. The file is made if it is missing.
     #[cfg(feature = "journal")]
-    pub fn journal(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+    pub fn journal(mut self, path: impl Into<PathBuf>) -> Self {
         self.journal = Some(path.into());
         self
     }
@@ -313,16 +330,22 @@ impl Builder {
         if let Some(store) = self.store {
             gate = gate.store(store);
         }
-        let settings = match self.default_provider {
-            Some(name) => self.settings.provider(name),
-            None => self.settings,
-        };
+        let mut settings = self.settings;
+        if let Some(name) = self.default_provider {
+            settings = settings.provider(name);
+        }
+        if let Some(estimator) = self.estimator {
+            settings = settings.estimator(estimator);
+        }
         let gate = self.waiting.apply(gate).build();
         #[cfg(feature = "journal")]
         if let Some(journal) = &journal {
             journal.restore(&gate, &plan)?;
         }
         let exchange = Exchange::new(gate, self.catalog, &in_force, settings);
+        if let Some(path) = &self.learned {
+            learned::load(exchange.estimator(), path)?;
+        }
         Ok(Tollgate {
             exchange,
             warnings: warnings.into(),

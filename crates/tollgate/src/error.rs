@@ -3,7 +3,7 @@
 use std::fmt;
 
 use tollgate_limits::QuotaError;
-use tollgate_tokens::CatalogError;
+use tollgate_tokens::{CatalogError, LearnedError};
 
 /// Why a [`crate::Tollgate`] cannot be made. Names the line and column where it comes from a file.
 #[derive(Clone, Debug)]
@@ -41,6 +41,10 @@ enum Kind {
     File {
         path: String,
         message: String,
+    },
+    Learned {
+        path: String,
+        error: LearnedError,
     },
     #[cfg(feature = "journal")]
     Journal(tollgate_journal::JournalError),
@@ -110,6 +114,13 @@ impl ConfigError {
         })
     }
 
+    pub(crate) fn learned(path: &std::path::Path, error: LearnedError) -> Self {
+        Self::new(Kind::Learned {
+            path: path.display().to_string(),
+            error,
+        })
+    }
+
     /// The same error at a byte offset of `text`.
     pub(crate) fn at(mut self, text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
@@ -171,6 +182,7 @@ impl fmt::Display for ConfigError {
                  leave it out for UTC"
             ),
             Kind::Percent { field } => write!(f, "`{field}` is a percentage from 0 to 100"),
+            Kind::Learned { path, error } => write!(f, "{path}: {error}"),
             Kind::File { path, message } => write!(f, "{path}: {message}"),
             #[cfg(feature = "journal")]
             Kind::Journal(error) => error.fmt(f),

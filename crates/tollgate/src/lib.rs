@@ -26,12 +26,14 @@ let response = client.post("https://api.llama.com/v1/chat/completions").body("..
 //! | metrics and spans | feature `otel`, `otel::OtelRecorder` |
 //! | tenant, priority, deadline or estimate of one call | [`CallOptions`] in the request's extensions |
 //! | what became of a call | [`Report`] in the response's extensions, [`Refused`] as the error |
+//! | exact token counts, and what was learned kept for the next run | [`Builder::estimator`], [`Builder::learned`], [`Tollgate::save_learned`] |
 //! | no HTTP at all | [`gate::Gate`] |
 
 mod builder;
 mod calendar;
 mod config;
 mod error;
+mod learned;
 mod policy;
 mod waiting;
 
