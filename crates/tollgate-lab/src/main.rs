@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tollgate_lab::{Report, adaptive, foreign, pairings, pauses, surprise};
+use tollgate_lab::{Report, adaptive, estimates, foreign, pairings, pauses, surprise};
 
 /// Experiments in virtual time: our limiter against the simulated provider's rules.
 #[derive(Debug, Parser)]
@@ -46,6 +46,15 @@ enum Experiment {
         #[arg(long, default_value_t = 100)]
         windows: u64,
     },
+    /// Estimates of input against exact tokenizers on real text, and what is reserved for output against an oracle.
+    Estimates {
+        /// Times that an estimator is taught 200 calls and asked for 400 of each kind of text, per tokenizer.
+        #[arg(long, default_value_t = 10)]
+        runs: u64,
+        /// Moments judged in each of the four runs of a workload.
+        #[arg(long, default_value_t = 20_000)]
+        moments: usize,
+    },
 }
 
 fn main() -> ExitCode {
@@ -62,6 +71,9 @@ fn main() -> ExitCode {
         }
         Experiment::Surprise { windows } => {
             surprise::report(&surprise::run(flags.seed, windows), flags.seed)
+        }
+        Experiment::Estimates { runs, moments } => {
+            estimates::run(flags.seed, runs, moments).report(flags.seed)
         }
     };
     if flags.json {

@@ -11,7 +11,7 @@ pub struct Report {
     experiment: &'static str,
     seed: u64,
     rows: Value,
-    table: Table,
+    tables: Vec<Table>,
     broken: Vec<String>,
 }
 
@@ -23,9 +23,16 @@ impl Report {
             experiment,
             seed,
             rows: serde_json::to_value(rows).unwrap_or(Value::Null),
-            table,
+            tables: vec![table],
             broken: Vec::new(),
         }
+    }
+
+    /// Adds a table of other columns.
+    #[must_use]
+    pub fn also(mut self, table: Table) -> Self {
+        self.tables.push(table);
+        self
     }
 
     /// Adds what should have held and did not.
@@ -58,7 +65,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\nseed {}", self.table, self.seed)?;
+        for table in &self.tables {
+            writeln!(f, "{table}\n")?;
+        }
+        write!(f, "seed {}", self.seed)?;
         for promise in &self.broken {
             write!(f, "\nDOES NOT HOLD: {promise}")?;
         }
