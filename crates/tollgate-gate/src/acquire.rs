@@ -140,6 +140,13 @@ impl Acquire {
             let error = AcquireError::queue_full(self.gate.queue_limit(), now);
             return refuse(call, error);
         }
+        let bound = self.gate.tenant_queue_limit();
+        if core.queue.waiting_of(arrival.kind.tenant) >= bound {
+            let label = core.lanes.label().clone();
+            let tenant = call.asked.labels.get(&label).unwrap_or_default().into();
+            let error = AcquireError::tenant_queue_full(bound, label, tenant, now);
+            return refuse(call, error);
+        }
         let waiter = |line| Waiter::new(line, call, ticket, amounts, now, deadline, waker.clone());
         let place = core.join(now, &arrival, spot, waiter, wakes);
         First::Queued(place, reason)

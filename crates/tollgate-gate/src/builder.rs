@@ -28,6 +28,7 @@ pub struct GateBuilder {
     store: Option<Arc<dyn Store>>,
     started_at: Option<SystemTime>,
     queue_limit: usize,
+    tenant_queue_limit: usize,
     longest_wait: Duration,
     partition_limit: u32,
     ageing: Duration,
@@ -46,6 +47,7 @@ impl GateBuilder {
             store: None,
             started_at: None,
             queue_limit: usize::MAX,
+            tenant_queue_limit: usize::MAX,
             longest_wait: Duration::MAX,
             partition_limit: Ledger::DEFAULT_PARTITION_LIMIT,
             ageing: Self::DEFAULT_AGEING,
@@ -76,6 +78,14 @@ impl GateBuilder {
     /// bound.
     pub const fn queue_limit(mut self, calls: usize) -> Self {
         self.queue_limit = calls;
+        self
+    }
+
+    /// The most calls of one tenant that may wait, beside [`GateBuilder::queue_limit`] for all: one value of the label in
+    /// [`GateBuilder::fair_between`], calls without it counting as one tenant. So a tenant that floods the queue is refused alone. 0 refuses
+    /// every call that does not fit now. Default: no bound.
+    pub const fn tenant_queue_limit(mut self, calls: usize) -> Self {
+        self.tenant_queue_limit = calls;
         self
     }
 
@@ -125,6 +135,7 @@ impl GateBuilder {
             store,
             started_at,
             queue_limit,
+            tenant_queue_limit,
             longest_wait,
             partition_limit,
             ageing,
@@ -137,7 +148,10 @@ impl GateBuilder {
             lanes.set_weight(&tenant, weight);
         }
         let ageing = u64::try_from(ageing.as_nanos()).unwrap_or(u64::MAX);
-        let queue = Queue::new(ageing.max(SHORTEST_AGEING), store.is_some());
+        let mut queue = Queue::new(ageing.max(SHORTEST_AGEING), store.is_some());
+        if tenant_queue_limit < usize::MAX {
+            queue.count_tenants();
+        }
         // Labels may be strangers' words.
         let seed = RandomState::new().hash_one(());
         let ledger = Ledger::with_seed(plan, seed).partition_limit(partition_limit);
@@ -149,6 +163,7 @@ impl GateBuilder {
             core,
             recorders,
             queue_limit,
+            tenant_queue_limit,
             longest_wait,
         })
         .gate()

@@ -3,9 +3,39 @@
 use tollgate_limits::{ChangeError, Plan, Tick};
 
 use crate::{
+    Gate,
     core::{Core, Wakes},
     queue::{Kind, LineId},
 };
+
+impl Gate {
+    /// Works by another plan from now on. What was used carries over to policies of the same name, calls that wait line up anew in
+    /// their order and are admitted as the new limits allow, and those that can never be admitted any more are refused:
+    /// see [`tollgate_limits::Ledger::change`]. A gate with a store only checks calls by it; the store has its own.
+    ///
+    /// # Errors
+    /// If a policy of the same name counts something else, or by other labels; nothing has changed then.
+    pub fn change(&self, plan: Plan) -> Result<(), ChangeError> {
+        let now = self.now();
+        let mut wakes = Wakes::default();
+        let changed = self.lock().change(now, plan, &mut wakes);
+        self.inner().wake(wakes);
+        changed
+    }
+
+    /// Gives one policy another limit from now on; all else is as with [`Gate::change`]. A bucket's burst follows the limit where it was
+    /// the limit itself.
+    ///
+    /// # Errors
+    /// If there is no policy of that name, or its limit cannot be that; nothing has changed then.
+    pub fn set_limit(&self, policy: &str, limit: u64) -> Result<(), ChangeError> {
+        let now = self.now();
+        let mut wakes = Wakes::default();
+        let changed = self.lock().set_limit(now, policy, limit, &mut wakes);
+        self.inner().wake(wakes);
+        changed
+    }
+}
 
 impl Core {
     /// Works by another plan from now on.
@@ -20,6 +50,29 @@ impl Core {
     ) -> Result<(), ChangeError> {
         let now = self.forward(now);
         self.ledger.change(now, plan)?;
+        self.follow(now, wakes);
+        Ok(())
+    }
+
+    /// Gives one policy another limit from now on.
+    ///
+    /// # Errors
+    /// If there is no such policy, or its limit cannot be that; nothing has changed then.
+    fn set_limit(
+        &mut self,
+        now: Tick,
+        policy: &str,
+        limit: u64,
+        wakes: &mut Wakes,
+    ) -> Result<(), ChangeError> {
+        let now = self.forward(now);
+        self.ledger.set_limit(now, policy, limit)?;
+        self.follow(now, wakes);
+        Ok(())
+    }
+
+    /// The ledger works by another plan: whoever waits lines up anew.
+    fn follow(&mut self, now: Tick, wakes: &mut Wakes) {
         self.lanes.forget(&mut self.ledger);
         self.refuse_hopeless(now, wakes);
         let Self {
@@ -49,7 +102,6 @@ impl Core {
         }
         self.unpin_vacated();
         self.pump(now, wakes);
-        Ok(())
     }
 
     /// Refuses those who wait for what can never be granted by now.

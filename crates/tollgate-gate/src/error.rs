@@ -1,6 +1,7 @@
 //! `AcquireError`: why the gate refused a call, with numbers, and when it would have been admitted.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate_limits::{Binding, Tick, Wait};
@@ -23,6 +24,11 @@ enum Kind {
     Deadline(Option<Wait>),
     LongestWait(Option<Wait>, Duration),
     QueueFull(usize),
+    TenantQueueFull {
+        limit: usize,
+        label: Arc<str>,
+        tenant: Arc<str>,
+    },
     Unasked,
     Store(StoreError),
 }
@@ -74,6 +80,20 @@ impl AcquireError {
         }
     }
 
+    pub(crate) const fn tenant_queue_full(
+        limit: usize,
+        label: Arc<str>,
+        tenant: Arc<str>,
+        at: Tick,
+    ) -> Self {
+        let kind = Kind::TenantQueueFull {
+            limit,
+            label,
+            tenant,
+        };
+        Self { kind, at }
+    }
+
     pub(crate) const fn store(error: StoreError, at: Tick) -> Self {
         Self {
             kind: Kind::Store(error),
@@ -91,6 +111,7 @@ impl AcquireError {
             Kind::Deadline(_) => Refusal::Deadline,
             Kind::LongestWait(..) => Refusal::LongestWait,
             Kind::QueueFull(_) => Refusal::QueueFull,
+            Kind::TenantQueueFull { .. } => Refusal::TenantQueueFull,
             Kind::Store(_) => Refusal::Store,
         }
     }
@@ -121,6 +142,7 @@ impl AcquireError {
             Kind::Deadline(None)
             | Kind::LongestWait(None, _)
             | Kind::QueueFull(_)
+            | Kind::TenantQueueFull { .. }
             | Kind::Unasked
             | Kind::Store(_) => None,
         }
@@ -191,6 +213,14 @@ impl fmt::Display for AcquireError {
                 )
             }
             Kind::QueueFull(limit) => write!(f, "the queue is full with {limit} waiting calls"),
+            Kind::TenantQueueFull {
+                limit,
+                label,
+                tenant,
+            } => write!(
+                f,
+                "{limit} calls of {label} `{tenant}` wait already, the most of one tenant; others may still come"
+            ),
             Kind::Unasked => {
                 f.write_str("the shared ledger can only be asked by waiting: use `acquire`")
             }

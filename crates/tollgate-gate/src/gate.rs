@@ -5,9 +5,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tollgate_limits::{
-    Amounts, ChangeError, Check, Labels, Lane, News, Plan, Reservation, Settlement, Tick,
-};
+use tollgate_limits::{Amounts, Check, Labels, Lane, News, Plan, Reservation, Settlement, Tick};
 
 use crate::{
     Acquire, AcquireError, Call, Event, GateBuilder, Permit, PolicyState, Recorder, Source, Store,
@@ -53,6 +51,7 @@ pub(crate) struct Inner {
     pub(crate) core: Mutex<Core>,
     pub(crate) recorders: Vec<Arc<dyn Recorder>>,
     pub(crate) queue_limit: usize,
+    pub(crate) tenant_queue_limit: usize,
     pub(crate) longest_wait: Duration,
 }
 
@@ -141,20 +140,6 @@ impl Gate {
     #[must_use]
     pub fn plan(&self) -> Plan {
         self.lock().ledger.plan().clone()
-    }
-
-    /// Works by another plan from now on. What was used carries over to policies of the same name, calls that wait line up anew in
-    /// their order and are admitted as the new limits allow, and those that can never be admitted any more are refused:
-    /// see [`tollgate_limits::Ledger::change`]. A gate with a store only checks calls by it; the store has its own.
-    ///
-    /// # Errors
-    /// If a policy of the same name counts something else, or by other labels; nothing has changed then.
-    pub fn change(&self, plan: Plan) -> Result<(), ChangeError> {
-        let now = self.now();
-        let mut wakes = Wakes::default();
-        let changed = self.lock().change(now, plan, &mut wakes);
-        self.inner.wake(wakes);
-        changed
     }
 
     /// Calls that wait.
@@ -349,6 +334,10 @@ impl Gate {
 
     pub(crate) fn queue_limit(&self) -> usize {
         self.inner.queue_limit
+    }
+
+    pub(crate) fn tenant_queue_limit(&self) -> usize {
+        self.inner.tenant_queue_limit
     }
 
     /// Changes the books of a lane of a gate without a store, then admits whoever fits now.

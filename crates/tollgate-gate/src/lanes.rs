@@ -67,6 +67,11 @@ impl Lanes {
         (lane, tenant)
     }
 
+    /// What quota is shared between.
+    pub(crate) const fn label(&self) -> &Arc<str> {
+        &self.label
+    }
+
     /// Forgets all lanes, because other policies may apply to them now.
     pub(crate) fn forget(&mut self, ledger: &mut Ledger) {
         for known in self.recent.drain(..).flatten() {

@@ -44,6 +44,8 @@ pub(crate) struct Queue<A> {
     // With the ledger elsewhere nobody knows what a line lacks room in: all their heads in order, to be asked for.
     heads: Option<BTreeSet<(Ticket, LineId)>>,
     waiting: usize,
+    /// The same by tenant, where that is bounded.
+    by_tenant: Option<IndexMap<Tenant, usize>>,
     /// Those of them whose amounts are estimated, and so may have become less whenever something was learned.
     pub(crate) estimated: usize,
     /// Nanoseconds after which a class that is passed over at a meter rises by one.
@@ -97,6 +99,7 @@ impl<A> Queue<A> {
             due: Vec::new(),
             heads: in_store.then(BTreeSet::new),
             waiting: 0,
+            by_tenant: None,
             estimated: 0,
             ageing: ageing.max(1),
             vacated: Vec::new(),
@@ -106,6 +109,19 @@ impl<A> Queue<A> {
     /// Calls that wait and have no answer yet.
     pub(crate) const fn waiting(&self) -> usize {
         self.waiting
+    }
+
+    /// Counts by tenant from now on, before anybody waits.
+    pub(crate) fn count_tenants(&mut self) {
+        self.by_tenant = Some(IndexMap::default());
+    }
+
+    /// Calls of a tenant that wait; 0 if they are not counted.
+    pub(crate) fn waiting_of(&self, tenant: Tenant) -> usize {
+        let counts = self.by_tenant.as_ref();
+        counts
+            .and_then(|counts| counts.get(&tenant).copied())
+            .unwrap_or_default()
     }
 
     /// Lines a call up. If it is the first of its line, the caller has to [`Queue::stand`] the line at a meter.
@@ -124,6 +140,9 @@ impl<A> Queue<A> {
             self.deadlines.insert((deadline, place));
         }
         self.waiting += 1;
+        if let Some(counts) = &mut self.by_tenant {
+            *counts.entry(kind.tenant).or_default() += 1;
+        }
         self.lines[line].insert(number, place);
         self.lines[line].backlog.add(&amounts);
         let first = self.lines[line].front() == Some((number, place));
@@ -319,6 +338,15 @@ impl<A> Queue<A> {
         }
         self.waiting -= 1;
         let line = &mut self.lines[id];
+        // A tenant of whom nobody waits is forgotten: there may be any number of them.
+        if let Some(counts) = &mut self.by_tenant
+            && let Some(count) = counts.get_mut(&line.kind.tenant)
+        {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&line.kind.tenant);
+            }
+        }
         line.backlog.subtract(&amounts);
         let was_first = line.front().is_some_and(|(_, first)| first == place);
         let waiters = &self.waiters;

@@ -198,6 +198,8 @@ pub enum Refusal {
     LongestWait,
     /// The queue is full.
     QueueFull,
+    /// As many calls of its tenant wait as may of one.
+    TenantQueueFull,
     /// The store that keeps the ledger failed.
     Store,
 }
@@ -213,6 +215,7 @@ impl Refusal {
             Self::Deadline => "deadline",
             Self::LongestWait => "longest_wait",
             Self::QueueFull => "queue_full",
+            Self::TenantQueueFull => "tenant_queue_full",
             Self::Store => "store",
         }
     }

@@ -107,3 +107,55 @@ async fn a_higher_class_is_ahead_until_the_lower_one_rises() {
     let in_time = gate.acquire_by(&call("a"), after(SECOND * 6)).await;
     assert_eq!(in_time.unwrap().waited(), SECOND * 5);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_floods_the_queue_is_refused_alone() {
+    let gate = per_second().queue_limit(5).tenant_queue_limit(2).build();
+    for _ in 0..60 {
+        spend(gate.try_acquire(&call("a")).unwrap());
+    }
+    let flood = queue(&gate, &call("a"), 2).await;
+    let error = gate.acquire(&call("a")).await.unwrap_err();
+    assert_eq!(error.refusal(), Refusal::TenantQueueFull);
+    assert_eq!(
+        error.to_string(),
+        "2 calls of tenant `a` wait already, the most of one tenant; others may still come"
+    );
+    assert_eq!((error.binding(), error.retry_at()), (None, None));
+    // Those without the label are one tenant too, and the bound of the whole queue holds beside.
+    let others = queue(&gate, &call("b"), 2).await;
+    let nobody = Call::new(Labels::new(), Amounts::call(1, 0));
+    let nameless = queue(&gate, &nobody, 1).await;
+    let error = gate.acquire(&nobody).await.unwrap_err();
+    assert_eq!(error.refusal(), Refusal::QueueFull);
+    // Whoever is admitted, or gives up, makes room for its own tenant.
+    for waiting in others {
+        waiting.abort();
+        assert!(waiting.await.is_err());
+    }
+    for waiting in flood {
+        waiting.await.unwrap();
+    }
+    let _room = queue(&gate, &call("a"), 1).await;
+    let again = queue(&gate, &call("b"), 2).await;
+    let error = gate.acquire(&call("b")).await.unwrap_err();
+    assert_eq!(error.refusal(), Refusal::TenantQueueFull);
+    let plan = gate.plan();
+    gate.change(plan).unwrap();
+    let error = gate.acquire(&call("b")).await.unwrap_err();
+    assert_eq!(error.refusal(), Refusal::TenantQueueFull);
+    for waiting in again.into_iter().chain(nameless) {
+        waiting.await.unwrap();
+    }
+    let _room = queue(&gate, &call("b"), 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bound_of_no_waiting_calls_admits_what_fits_now() {
+    let gate = per_second().tenant_queue_limit(0).build();
+    for _ in 0..60 {
+        spend(gate.acquire(&call("a")).await.unwrap());
+    }
+    let error = gate.acquire(&call("a")).await.unwrap_err();
+    assert_eq!(error.refusal(), Refusal::TenantQueueFull);
+}

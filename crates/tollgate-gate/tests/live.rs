@@ -300,3 +300,51 @@ async fn each_wait_refusal_and_pause_names_policy_need_and_instant() {
         ]
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_can_be_set_alone_while_calls_wait() {
+    let gate = builder(plan([tpm(1_000), rpm(60)])).build();
+    spend(gate.try_acquire(&tokens("a", 900)).unwrap());
+    let waiting = queue(&gate, &tokens("a", 400)).await;
+    advance(SECOND).await;
+    gate.set_limit("tpm", 1_200).unwrap();
+    assert_eq!(gate.waiting(), 1);
+    gate.set_limit("tpm", 1_300).unwrap();
+    assert_eq!(admitted(waiting).await, seconds(1));
+    let states = gate.snapshot();
+    let seen = |name: &str| {
+        let state = states.iter().find(|state| &*state.policy == name).unwrap();
+        (state.limit, state.capacity, state.used)
+    };
+    // What was used carries over, and the other policy stays as it was.
+    assert_eq!((seen("tpm"), seen("rpm").0), ((1_300, 1_300, 1_300), 60));
+    // A bucket's burst follows where it was the limit.
+    gate.set_limit("rpm", 30).unwrap();
+    assert_eq!(gate.plan().policies()[1], rpm(30));
+    // Who can never be admitted any more is refused.
+    let hopeless = queue(&gate, &tokens("a", 800)).await;
+    gate.set_limit("tpm", 700).unwrap();
+    let error = hopeless.await.unwrap().unwrap_err();
+    assert!(error.is_never_fits(), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_cannot_be_set_changes_nothing() {
+    let hidden = rpm(60).adaptive(10, 100).unwrap();
+    let gate = builder(plan([tpm(1_000), hidden])).build();
+    let check = |policy: &str, limit, message: &str| {
+        let error = gate.set_limit(policy, limit).unwrap_err();
+        assert!(error.to_string().contains(message), "{error}");
+    };
+    check("tpd", 9, "there is no policy `tpd`");
+    check("tpm", 0, "policy `tpm`: a limit of 0 admits nothing");
+    check("tpm", u64::MAX, "above the largest");
+    check("rpm", 9, "an adaptive policy starts at its limit");
+    let limits = gate.plan();
+    let limits: Vec<u64> = limits
+        .policies()
+        .iter()
+        .map(|p| p.quota().limit())
+        .collect();
+    assert_eq!(limits, [1_000, 60]);
+}

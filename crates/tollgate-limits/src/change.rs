@@ -4,15 +4,15 @@ use alloc::{collections::BTreeMap, sync::Arc, vec, vec::Vec};
 use core::fmt;
 
 use crate::{
-    Labels, Ledger, Plan, Policy, Tick,
+    Labels, Ledger, Plan, Policy, QuotaError, Tick,
     books::Shares,
     lanes::Kind,
     meter::Meter,
     terms::{Manner, Terms},
 };
 
-/// Why a plan cannot take the place of another: a policy of the same name counts something else. Give it another name; it then
-/// starts with nothing used.
+/// Why a plan cannot take the place of another, or a limit that of another. Where a policy of the same name counts something else, give
+/// it another name; it then starts with nothing used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChangeError {
@@ -20,6 +20,10 @@ pub enum ChangeError {
     Unit(Arc<str>),
     /// The partition labels of this policy are others.
     Partition(Arc<str>),
+    /// There is no policy of this name, whose limit could be set.
+    Unknown(Arc<str>),
+    /// The limit of this policy cannot be that.
+    Limit(Arc<str>, QuotaError),
 }
 
 impl fmt::Display for ChangeError {
@@ -27,6 +31,13 @@ impl fmt::Display for ChangeError {
         let (policy, what) = match self {
             Self::Unit(policy) => (policy, "unit"),
             Self::Partition(policy) => (policy, "partition labels"),
+            Self::Unknown(policy) => {
+                return write!(
+                    f,
+                    "there is no policy `{policy}`; `Gate::plan` names those there are"
+                );
+            }
+            Self::Limit(policy, error) => return write!(f, "policy `{policy}`: {error}"),
         };
         write!(
             f,
@@ -35,7 +46,14 @@ impl fmt::Display for ChangeError {
     }
 }
 
-impl core::error::Error for ChangeError {}
+impl core::error::Error for ChangeError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Limit(_, error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 /// What a change makes of the meters, and the terms that they had.
 struct Past {
@@ -102,6 +120,22 @@ impl Ledger {
             self.check_everything();
         }
         Ok(())
+    }
+
+    /// Gives one policy another limit from `now` on, and changes nothing else: see [`Ledger::change`]. A raise that a provider has told of
+    /// in a mail needs no more than this.
+    ///
+    /// # Errors
+    /// If there is no such policy, or its limit cannot be that; nothing has changed then.
+    pub fn set_limit(&mut self, now: Tick, policy: &str, limit: u64) -> Result<(), ChangeError> {
+        let mut policies = self.plan.policies().to_vec();
+        let Some(place) = policies.iter_mut().find(|known| known.name() == policy) else {
+            return Err(ChangeError::Unknown(policy.into()));
+        };
+        let wrong = |error| ChangeError::Limit(policy.into(), error);
+        *place = place.clone().with_limit(limit).map_err(wrong)?;
+        let plan = Plan::new(policies).map_err(wrong)?;
+        self.change(now, plan)
     }
 
     /// The new index of each policy that stays.

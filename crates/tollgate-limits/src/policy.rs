@@ -154,6 +154,20 @@ impl Policy {
         self
     }
 
+    /// The same with another limit. A bucket's burst follows it where it was the limit itself, and a pace where it is above it.
+    ///
+    /// # Errors
+    /// If the limit is zero or too large, or the margin or the bounds of a search do not go together with it.
+    pub fn with_limit(mut self, limit: u64) -> Result<Self, QuotaError> {
+        self.quota = self.quota.with_limit(limit)?;
+        self.pace = self.pace.map(|pace| pace.min(limit));
+        if let Some((floor, ceiling)) = self.adaptive {
+            self = self.adaptive(floor, ceiling)?;
+        }
+        let margin = Duration::from_nanos(self.margin);
+        self.margin(margin)
+    }
+
     /// How far arrival times may drift apart on the way to the provider. Zero trusts every instant to the nanosecond.
     /// Saturated calls lose about `margin / window` of the quota to it.
     ///

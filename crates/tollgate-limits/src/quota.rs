@@ -150,6 +150,18 @@ impl Quota {
         Ok(self)
     }
 
+    /// The same with another limit, which a bucket's burst follows where it was the limit itself.
+    pub(crate) fn with_limit(mut self, limit: u64) -> Result<Self, QuotaError> {
+        check_limit(limit)?;
+        if let Shape::Bucket { burst } = &mut self.shape
+            && *burst == self.limit
+        {
+            *burst = limit;
+        }
+        self.limit = limit;
+        Ok(self)
+    }
+
     /// What it counts.
     #[must_use]
     pub const fn unit(&self) -> Unit {

@@ -231,6 +231,12 @@ impl Builder {
         self
     }
 
+    /// The most calls of one tenant that may wait; see [`GateBuilder::tenant_queue_limit`].
+    pub const fn tenant_queue_limit(mut self, calls: usize) -> Self {
+        self.waiting.tenant_queue_limit = Some(calls);
+        self
+    }
+
     /// The longest that a call may wait; see [`GateBuilder::longest_wait`].
     pub const fn longest_wait(mut self, span: Duration) -> Self {
         self.waiting.longest_wait = Some(span);

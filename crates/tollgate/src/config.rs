@@ -7,6 +7,7 @@
 //! lower_output_cap = false            # lower a caller's output cap to what is left, instead of waiting or refusing
 //! warn_at = 90                        # warn of calls that take so many percent of a context window or quota; 0: never
 //! queue_limit = 10000                 # the most calls that may wait; further ones are refused at once
+//! tenant_queue_limit = 1000           # the same for the calls of one tenant
 //! longest_wait = "10m"                # a call that would wait for longer is refused at once
 //! partition_limit = 1000000           # the most partitions of a policy with a count of their own
 //!
@@ -60,6 +61,7 @@ struct Config {
     warn_at: Option<Spanned<u32>>,
     journal: Option<Spanned<std::path::PathBuf>>,
     queue_limit: Option<usize>,
+    tenant_queue_limit: Option<usize>,
     longest_wait: Option<TimeSpan>,
     partition_limit: Option<u32>,
     #[serde(default)]
@@ -132,6 +134,7 @@ pub(crate) fn read(text: &str) -> Result<Builder, ConfigError> {
     }
     builder = builder.settings(settings);
     builder.waiting.queue_limit = config.queue_limit;
+    builder.waiting.tenant_queue_limit = config.tenant_queue_limit;
     builder.waiting.longest_wait = config.longest_wait.map(|TimeSpan(span)| span);
     builder.waiting.partition_limit = config.partition_limit;
     builder.waiting.fairness(config.fairness);

@@ -11,6 +11,7 @@ use tollgate_tokens::TimeSpan;
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     pub(crate) queue_limit: Option<usize>,
+    pub(crate) tenant_queue_limit: Option<usize>,
     pub(crate) longest_wait: Option<Duration>,
     pub(crate) partition_limit: Option<u32>,
     pub(crate) ageing: Option<Duration>,
@@ -38,6 +39,9 @@ impl Waiting {
     pub(crate) fn apply(self, mut gate: GateBuilder) -> GateBuilder {
         if let Some(calls) = self.queue_limit {
             gate = gate.queue_limit(calls);
+        }
+        if let Some(calls) = self.tenant_queue_limit {
+            gate = gate.tenant_queue_limit(calls);
         }
         if let Some(span) = self.longest_wait {
             gate = gate.longest_wait(span);

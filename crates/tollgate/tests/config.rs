@@ -60,6 +60,7 @@ fn the_documented_sample_says_the_same_as_the_builder() {
         .tier("anthropic", "1")
         .settings(settings)
         .queue_limit(10_000)
+        .tenant_queue_limit(1_000)
         .longest_wait(Duration::from_secs(600))
         .partition_limit(1_000_000)
         .fair_between("tenant")
