@@ -134,6 +134,14 @@ pub enum Warning {
         /// The limit on tokens, per minute.
         tokens: u64,
     },
+    /// What an earlier run has learned of a policy from refusals does not fit any more, and was left out: there is no such policy, or its
+    /// quota is another.
+    StaleLesson {
+        /// The policy's name.
+        policy: Arc<str>,
+    },
+    /// The part of a file that says what refusals have taught cannot be read, or is of another version, and was left out.
+    UnreadableLessons,
 }
 
 impl fmt::Display for Warning {
@@ -161,6 +169,13 @@ impl fmt::Display for Warning {
                 f,
                 "the limit of {requests} requests per minute is above the limit of {tokens} tokens per minute; they are probably swapped"
             ),
+            Self::StaleLesson { policy } => write!(
+                f,
+                "what refusals taught an earlier run of policy `{policy}` was left out: it is gone, or has another quota"
+            ),
+            Self::UnreadableLessons => {
+                f.write_str("what refusals taught an earlier run cannot be read and was left out; it will be learned again")
+            }
         }
     }
 }

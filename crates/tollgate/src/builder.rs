@@ -200,7 +200,8 @@ impl Builder {
         self
     }
 
-    /// Takes over what an earlier run has learned about models and routes, from the file that [`Tollgate::save_learned`] wrote. A file
+    /// Takes over what an earlier run has learned about models and routes, and what refusals have taught its policies, from the file that
+    /// [`Tollgate::save_learned`] wrote. What was learned for a policy that is gone or another is one of [`Tollgate::warnings`]. A file
     /// that is not there has nothing to teach; one that is broken or foreign is an error of [`Builder::build`].
     pub fn learned(mut self, path: impl Into<PathBuf>) -> Self {
         self.learned = Some(path.into());
@@ -350,7 +351,7 @@ impl Builder {
         }
         let exchange = Exchange::new(gate, self.catalog, &in_force, settings);
         if let Some(path) = &self.learned {
-            learned::load(exchange.estimator(), path)?;
+            warnings.extend(learned::load(&exchange, path)?);
         }
         Ok(Tollgate {
             exchange,

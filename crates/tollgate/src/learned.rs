@@ -1,12 +1,13 @@
-//! What the estimator has learned, kept in a file from one run of the program to the next.
+//! What the estimator and the policies have learned, kept in a file from one run of the program to the next.
 
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use tollgate_tokens::Estimator;
+use tollgate_http::Exchange;
+use tollgate_tokens::{Estimator, Warning};
 
-use crate::{ConfigError, Tollgate};
+use crate::{ConfigError, Tollgate, lessons};
 
 impl Tollgate {
     /// What estimates the calls, and learns from them.
@@ -15,8 +16,8 @@ impl Tollgate {
         self.exchange().estimator()
     }
 
-    /// Writes what has been learned of models and routes to a file, for [`Builder::learned`](crate::Builder::learned) to read: figures, and
-    /// the names of models and routes, but nothing of any prompt. The file is replaced as a whole or not at all, so it can be written from
+    /// Writes what has been learned of models and routes, and what refusals have taught the policies, to a file, for
+    /// [`Builder::learned`](crate::Builder::learned) to read: figures, and the names of models, routes and policies, but nothing of any prompt. The file is replaced as a whole or not at all, so it can be written from
     /// time to time while calls are under way. Blocks while it writes, some kilobytes per model.
     ///
     /// # Errors
@@ -25,20 +26,33 @@ impl Tollgate {
         let path = path.as_ref();
         let mut beside = path.as_os_str().to_owned();
         beside.push(format!(".{}", std::process::id()));
-        fs::write(&beside, self.estimator().save())?;
+        // A line for each, so that either can change without the other.
+        let text = format!(
+            "{}\n{}\n",
+            self.estimator().save(),
+            lessons::save(self.gate())
+        );
+        fs::write(&beside, text)?;
         fs::rename(&beside, path).inspect_err(|_| drop(fs::remove_file(&beside)))
     }
 }
 
-/// Takes over what a file holds; of a file that is not there, nothing.
-pub(crate) fn load(estimator: &Estimator, path: &Path) -> Result<(), ConfigError> {
+/// Takes over what a file holds; of a file that is not there, nothing. What refusals have taught is only worth a warning if it does not
+/// fit: it costs a few of them to learn it again.
+pub(crate) fn load(exchange: &Exchange, path: &Path) -> Result<Vec<Warning>, ConfigError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(ConfigError::file(path, &error)),
     };
-    match estimator.load(&text) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(ConfigError::learned(path, error)),
-    }
+    let (models, policies) = text.split_once('\n').unwrap_or((&text, ""));
+    exchange
+        .estimator()
+        .load(models)
+        .map_err(|error| ConfigError::learned(path, error))?;
+    Ok(if policies.trim().is_empty() {
+        Vec::new()
+    } else {
+        lessons::take_up(exchange.gate(), policies)
+    })
 }

@@ -34,6 +34,7 @@ mod calendar;
 mod config;
 mod error;
 mod learned;
+mod lessons;
 mod policy;
 mod waiting;
 
