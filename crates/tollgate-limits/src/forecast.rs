@@ -45,7 +45,8 @@ impl Ledger {
     /// `None` if that takes a settlement, a longer time than there is, or if such a call never fits. Of no calls: now.
     ///
     /// It assumes that each of the calls is settled as reserved at the instant of its admission, so that slots and policies booked
-    /// on completion are not held by the batch itself; that calls in flight stay in flight; and that no news and no pause comes.
+    /// on completion are not held by the batch itself; that calls in flight stay in flight; that no news and no pause comes; and that
+    /// calls wait for a budget that is spent, though [`Ledger::reserve`] refuses them.
     ///
     /// Where only buckets and fixed windows apply, it takes as long for a million calls as for ten; with sliding windows it takes a
     /// step per instant at which charges age out.

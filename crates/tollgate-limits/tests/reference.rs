@@ -8,8 +8,8 @@ use tollgate_limits::{
     Wait,
 };
 
-use naive::{History, Kind};
-use scripts::{MODELS, RATED, Rule, Script, Step, TENANTS, scripts};
+use naive::{Count, History, Kind};
+use scripts::{MODELS, RATED, Rule, Script, Step, TENANTS, Taken, scripts};
 
 #[path = "reference/beyond.rs"]
 mod beyond;
@@ -77,8 +77,8 @@ struct Open {
     call: usize,
     amounts: Amounts,
     reservation: Reservation,
-    /// In the order of the plan when it was made.
-    histories: Vec<usize>,
+    /// In the order of the plan when it was made, and how each counted it.
+    histories: Vec<(usize, Count)>,
 }
 
 impl World {
@@ -167,7 +167,7 @@ impl World {
             let open = self
                 .open
                 .iter()
-                .filter(|open| open.histories.contains(&i))
+                .filter(|open| open.histories.iter().any(|(own, _)| *own == i))
                 .count();
             prop_assert_eq!(status.open, open);
         }
@@ -265,15 +265,18 @@ impl World {
                 prop_assert_eq!(want, Check::Fits);
                 let call = self.calls;
                 self.calls += 1;
-                for i in &histories {
-                    let history = &mut self.histories[*i];
-                    history.reserve(self.now, call, amounts.get(history.spec.unit));
+                let mut counted = Vec::new();
+                for i in histories {
+                    let history = &mut self.histories[i];
+                    let (unit, count) = (history.spec.unit, history.spec.count);
+                    history.reserve(self.now, call, count.units(unit, &amounts));
+                    counted.push((i, count));
                 }
                 self.open.push(Open {
                     call,
                     amounts,
                     reservation,
-                    histories,
+                    histories: counted,
                 });
             }
             Decision::Wait(wait) => prop_assert_eq!(Check::Wait(wait), want),
@@ -293,7 +296,8 @@ impl World {
             .iter()
             .map(|&i| {
                 let history = &self.histories[i];
-                (name_of(i), history, amounts.get(history.spec.unit))
+                let units = history.spec.count.units(history.spec.unit, amounts);
+                (name_of(i), history, units)
             })
             .collect();
         let now = self.now;
@@ -318,6 +322,18 @@ impl World {
             .all(|(_, history, needed)| history.fits(now, *needed))
         {
             return Check::Fits;
+        }
+        // A budget that is spent, whatever becomes of the calls in flight, refuses until it starts again.
+        for entry in &lane {
+            let (_, history, needed) = entry;
+            let until = alone(&history.alone(), now, *needed);
+            let spent = *needed > 0 && history.used(now) + needed > history.capacity();
+            if history.spec.refuses && spent && until != Some(now) {
+                return Check::Spent(Wait {
+                    binding: explain(entry),
+                    until: until.map(Tick::from_nanos),
+                });
+            }
         }
         let alone = |(_, history, needed): &(String, &History, u64)| {
             alone(history, now, *needed).unwrap_or(u64::MAX)
@@ -347,14 +363,14 @@ impl World {
             return;
         }
         let open = self.open.swap_remove(which.index(self.open.len()));
-        for i in open.histories {
+        for (i, count) in open.histories {
             let history = &mut self.histories[i];
             let unit = history.spec.unit;
             history.settle(
                 self.now,
                 open.call,
-                open.amounts.get(unit),
-                used.map(|used| used.get(unit)),
+                count.units(unit, &open.amounts),
+                used.map(|used| count.units(unit, &used)),
             );
         }
         let now = Tick::from_nanos(self.now);
@@ -405,9 +421,12 @@ fn name(rule: usize) -> String {
     format!("policy-{rule}")
 }
 
-fn amounts_of(units: [u64; 5]) -> Amounts {
-    RATED
-        .into_iter()
-        .zip(units)
-        .fold(Amounts::ZERO, |amounts, (unit, n)| amounts.with(unit, n))
+fn amounts_of((units, (cached, cap, weight, failed)): Taken) -> Amounts {
+    let each = RATED.into_iter().zip(units);
+    let amounts = each.fold(Amounts::ZERO, |amounts, (unit, n)| amounts.with(unit, n));
+    let amounts = amounts
+        .cache_read(cached)
+        .output_cap(cap)
+        .output_weight(weight);
+    if failed { amounts.failed() } else { amounts }
 }

@@ -38,7 +38,7 @@ impl World {
         }
         let kept: Vec<usize> = self.index.values().copied().collect();
         for open in &mut self.open {
-            open.histories.retain(|i| kept.contains(i));
+            open.histories.retain(|(i, _)| kept.contains(i));
         }
         // Who waits takes the lane anew if its labels are not known, and sees what applies now.
         for (lane, place, _) in std::mem::take(&mut self.pinned) {
@@ -81,6 +81,8 @@ impl World {
                     Decision::Wait(Wait {
                         until: Some(until), ..
                     }) => at = until,
+                    // The forecast is of calls that wait; what a spent budget refuses does not.
+                    Decision::Spent(_) => return Ok(()),
                     _ => {
                         prop_assert_eq!(forecast, None);
                         return Ok(());
@@ -110,13 +112,13 @@ impl World {
             return Ok(());
         }
         // Of several policies with the same unit and window the first is meant.
-        let meant = &self.histories[lane[policy.index(lane.len())]].spec;
+        let meant = &self.histories[lane[policy.index(lane.len())].0].spec;
         let (unit, window) = (meant.unit, meant.window);
-        let first = lane.iter().find(|i| {
-            let spec = &self.histories[**i].spec;
+        let first = lane.iter().find(|(i, _)| {
+            let spec = &self.histories[*i].spec;
             (spec.unit, spec.window) == (unit, window)
         });
-        let history = &mut self.histories[*first.unwrap()];
+        let history = &mut self.histories[first.unwrap().0];
         let news = News {
             unit,
             window: Some(Duration::from_nanos(window)),

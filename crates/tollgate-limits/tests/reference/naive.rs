@@ -2,12 +2,16 @@
 
 #[path = "naive/change.rs"]
 mod change;
+#[path = "naive/count.rs"]
+mod count;
 #[path = "naive/room.rs"]
 mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate_limits::{Booking, News, Unit};
+
+pub(crate) use count::Count;
 
 /// A policy in the naive ledger's own terms; times in nanoseconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +22,8 @@ pub(crate) struct Spec {
     pub(crate) window: u64,
     pub(crate) margin: u64,
     pub(crate) booking: Booking,
+    pub(crate) count: Count,
+    pub(crate) refuses: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +72,7 @@ struct Charge {
 }
 
 /// One policy in one partition.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct History {
     pub(crate) spec: Spec,
     lines: Vec<Line>,
@@ -112,6 +118,13 @@ impl History {
             Kind::Bucket { burst } => burst,
             _ => self.limit(),
         }
+    }
+
+    /// The same if no call were in flight that holds something.
+    pub(crate) fn alone(&self) -> Self {
+        let mut alone = self.clone();
+        alone.held.clear();
+        alone
     }
 
     pub(crate) fn held(&self) -> u64 {

@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 use proptest::{prelude::*, sample::Index};
-use tollgate_limits::{Anchor, Booking, Calendar, Policy, Quota, Tick, Unit};
+use tollgate_limits::{Anchor, Booking, Calendar, Counting, Policy, Quota, Tick, Unit};
 
-use crate::naive::{Kind, Spec};
+use crate::naive::{Count, Kind, Spec};
 
 pub(crate) const MODELS: [&str; 2] = ["alpha-1", "beta-1"];
 pub(crate) const TENANTS: [&str; 5] = [
@@ -39,20 +39,23 @@ pub(crate) struct Script {
     pub(crate) limit: u32,
     pub(crate) steps: Vec<Step>,
     /// Of which a forecast is made in the end: lane, calls and what each takes.
-    pub(crate) batch: (usize, u64, [u64; 5]),
+    pub(crate) batch: (usize, u64, Taken),
 }
+
+/// Units of a call; how many of its input came from a cache, its output cap, its model's weight in thousandths, and whether it failed.
+pub(crate) type Taken = ([u64; 5], (u64, u64, u32, bool));
 
 /// One step of a script. Which reservation or policy is meant is chosen among those that exist then.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Reserve {
         lane: usize,
-        amounts: [u64; 5],
+        amounts: Taken,
         back: u64,
     },
     Settle {
         which: Index,
-        used: [u64; 5],
+        used: Taken,
     },
     Release {
         which: Index,
@@ -90,7 +93,7 @@ pub(crate) enum Step {
 /// make sliding windows long enough for charges to share a cell.
 pub(crate) fn scripts() -> impl Strategy<Value = Script> {
     prop_oneof![Just(1_u64), Just(4_096), Just(100_000)].prop_flat_map(|scale| {
-        let amounts = prop::array::uniform5(0..=3_u64);
+        let amounts = (prop::array::uniform5(0..=3_u64), beside());
         (
             prop::collection::vec(rules(scale), 1..=4),
             prop_oneof![1..=4_u32, Just(1_000)],
@@ -104,6 +107,25 @@ pub(crate) fn scripts() -> impl Strategy<Value = Script> {
                 batch,
             })
     })
+}
+
+/// As a rule nothing: then everything counts once.
+fn beside() -> impl Strategy<Value = (u64, u64, u32, bool)> {
+    let some = (0..=4_u64, 0..=8_u64, 0..=3_000_u32, any::<bool>());
+    prop_oneof![2 => Just((0, 0, 0, false)), 1 => some]
+}
+
+fn counts() -> impl Strategy<Value = Count> {
+    let weight = prop_oneof![4 => Just(Some(1_000)), 1 => prop::option::of(0..=3_000_u32)];
+    let mostly = || prop::bool::weighted(0.8);
+    (mostly(), mostly(), prop::bool::weighted(0.2), weight).prop_map(
+        |(cache_reads, failures, output_cap, output_weight)| Count {
+            cache_reads,
+            failures,
+            output_cap,
+            output_weight,
+        },
+    )
 }
 
 fn rules(scale: u64) -> impl Strategy<Value = Rule> {
@@ -123,6 +145,7 @@ fn rules(scale: u64) -> impl Strategy<Value = Rule> {
     (
         spec,
         shape,
+        (counts(), prop::bool::weighted(0.2)),
         prop::bool::weighted(0.3),
         prop::bool::weighted(0.3),
     )
@@ -130,6 +153,7 @@ fn rules(scale: u64) -> impl Strategy<Value = Rule> {
             move |(
                 (unit, kind, limit, window, margin, booking),
                 (burst, offset, gaps),
+                (count, refuses),
                 only_alpha,
                 per_tenant,
             )| {
@@ -169,6 +193,8 @@ fn rules(scale: u64) -> impl Strategy<Value = Rule> {
                     window,
                     margin,
                     booking,
+                    count,
+                    refuses,
                 };
                 Rule {
                     spec,
@@ -180,8 +206,10 @@ fn rules(scale: u64) -> impl Strategy<Value = Rule> {
 }
 
 fn steps(scale: u64) -> impl Strategy<Value = Step> {
-    let amounts =
-        || prop::array::uniform5(prop_oneof![4 => Just(0), 8 => 1..=4_u64, 1 => 1..=20_u64]);
+    let amounts = || {
+        let units = prop_oneof![4 => Just(0), 8 => 1..=4_u64, 1 => 1..=20_u64];
+        (prop::array::uniform5(units), beside())
+    };
     let lanes = 0..MODELS.len() * TENANTS.len();
     prop_oneof![
         12 => (lanes.clone(), amounts(), prop_oneof![4 => Just(0), 1 => 0..=20 * scale])
@@ -211,6 +239,7 @@ impl Rule {
             3 => spec.margin = new.margin,
             4 => spec.booking = new.booking,
             5 => changed.only_alpha = other.only_alpha,
+            6 => (spec.count, spec.refuses) = (new.count, new.refuses),
             _ if slots(old) != slots(new) => spec.limit = new.limit,
             _ => {
                 let unit = old.unit;
@@ -254,6 +283,8 @@ impl Rule {
             window,
             margin,
             booking,
+            count,
+            refuses,
         } = &self.spec;
         let window = Duration::from_nanos(*window);
         let fixed = |anchor| Quota::window(*unit, *limit, window, anchor);
@@ -275,8 +306,12 @@ impl Rule {
         let mut policy = Policy::new(name, quota.unwrap())
             .alone()
             .booking(*booking)
+            .counting(counting(count))
             .margin(Duration::from_nanos(*margin))
             .unwrap();
+        if *refuses {
+            policy = policy.refusing();
+        }
         if self.only_alpha {
             policy = policy.only("model", ["alpha*"]);
         }
@@ -284,5 +319,16 @@ impl Rule {
             policy = policy.per("tenant");
         }
         policy
+    }
+}
+
+fn counting(count: &Count) -> Counting {
+    let counting = Counting::PLAIN
+        .cache_reads(count.cache_reads)
+        .failures(count.failures)
+        .output_cap(count.output_cap);
+    match count.output_weight {
+        Some(weight) => counting.output_weight(weight),
+        None => counting.model_weight(),
     }
 }
