@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use crate::{
     Amounts, Plan, Policy, Tick, Unit,
+    chunks::Chunks,
     hash::Key,
     labels,
     lanes::Lanes,
@@ -20,7 +21,7 @@ pub(crate) struct Books {
     /// By policy; behind them, those of meters that the provider has told of a lower limit.
     pub(crate) terms: Vec<Terms>,
     free_terms: Vec<u32>,
-    pub(crate) meters: Vec<Meter>,
+    pub(crate) meters: Chunks<Meter>,
     // Linked by `next`.
     free: u32,
     pub(crate) rares: Rares,
@@ -51,7 +52,7 @@ impl Books {
         Self {
             terms: terms.collect(),
             free_terms: Vec::new(),
-            meters: Vec::new(),
+            meters: Chunks::new(),
             free: Meter::NOBODY,
             rares: Rares::new(),
             eased: Vec::new(),
@@ -63,28 +64,28 @@ impl Books {
     }
 
     pub(crate) fn meter(&self, m: u32) -> &Meter {
-        &self.meters[m as usize]
+        &self.meters[m]
     }
 
     pub(crate) fn terms_of(&self, m: u32) -> &Terms {
-        &self.terms[self.meters[m as usize].terms as usize]
+        &self.terms[self.meters[m].terms as usize]
     }
 
     #[inline]
     pub(crate) fn fits(&mut self, m: u32, now: Tick, amounts: &Amounts) -> bool {
-        let meter = &mut self.meters[m as usize];
+        let meter = &mut self.meters[m];
         let terms = &self.terms[meter.terms as usize];
         meter.fits(now, terms.units(amounts), terms, &self.rares)
     }
 
     pub(crate) fn fit(&self, m: u32, from: Tick, units: u64) -> Option<Tick> {
-        let meter = &self.meters[m as usize];
+        let meter = &self.meters[m];
         let terms = &self.terms[meter.terms as usize];
         meter.fit(from, units, terms, &self.rares)
     }
 
     pub(crate) fn advance(&mut self, m: u32, now: Tick) {
-        let meter = &mut self.meters[m as usize];
+        let meter = &mut self.meters[m];
         meter.advance(now, &self.terms[meter.terms as usize]);
     }
 
@@ -93,7 +94,7 @@ impl Books {
         if self.terms_of(m).tightening.is_learned() {
             self.ease(m, now, amounts);
         }
-        let meter = &mut self.meters[m as usize];
+        let meter = &mut self.meters[m];
         let terms = &mut self.terms[meter.terms as usize];
         let units = terms.units(amounts);
         let mark = meter.reserve(now, seq, units, terms, &mut self.rares);
@@ -105,14 +106,14 @@ impl Books {
 
     /// Charges what was used `at`, up to `now`, by calls that were not reserved here.
     pub(crate) fn book(&mut self, m: u32, at: Tick, now: Tick, used: &Amounts) {
-        let meter = &mut self.meters[m as usize];
+        let meter = &mut self.meters[m];
         let terms = &self.terms[meter.terms as usize];
         meter.book_past(at, now, terms.units(used), terms, &mut self.rares);
     }
 
     /// When a meter has room once no call is in flight.
     pub(crate) fn fit_alone(&self, m: u32, from: Tick, units: u64) -> Option<Tick> {
-        let meter = &self.meters[m as usize];
+        let meter = &self.meters[m];
         meter.fit_beside(from, units, 0, self.terms_of(m), &self.rares)
     }
 
@@ -121,7 +122,7 @@ impl Books {
     }
 
     /// Ends a reservation at one of its meters: with what was used, or as if it had not been made.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn end(
         &mut self,
         m: u32,
@@ -130,7 +131,7 @@ impl Books {
         used: Option<&Amounts>,
         former: Option<&Manner>,
     ) {
-        let meter = &mut self.meters[m as usize];
+        let meter = &mut self.meters[m];
         let terms = &self.terms[meter.terms as usize];
         let manner = former.unwrap_or(&terms.manner);
         let units = manner.units(terms.unit, reserved);
@@ -155,7 +156,7 @@ impl Books {
         remaining: u64,
         rounding: u64,
     ) -> u64 {
-        let meter = &mut self.meters[m as usize];
+        let meter = &mut self.meters[m];
         let terms = &self.terms[meter.terms as usize];
         // What is left is compared with what is left here: a policy may be a share of the provider's limit, or a smaller burst.
         let here = terms.capacity().min(terms.limit());
@@ -164,7 +165,7 @@ impl Books {
     }
 
     pub(crate) fn pause(&mut self, m: u32, unit: Option<Unit>, until: Tick) {
-        let meter = &mut self.meters[m as usize];
+        let meter = &mut self.meters[m];
         let terms = &self.terms[meter.terms as usize];
         if unit.is_none_or(|unit| unit == terms.unit) {
             meter.pause(until, terms, &mut self.rares);
@@ -172,7 +173,7 @@ impl Books {
     }
 
     pub(crate) fn check_invariants(&self, m: u32, now: Tick) {
-        let meter = &self.meters[m as usize];
+        let meter = &self.meters[m];
         let terms = &self.terms[meter.terms as usize];
         meter.check_invariants(now, terms, &self.rares);
     }
@@ -212,7 +213,7 @@ impl Books {
 
     /// Whether nothing is known of a meter that a new one would not know, provided that no reservation is open on it.
     pub(crate) fn is_fresh(&mut self, m: u32, now: Tick) -> bool {
-        let meter = &mut self.meters[m as usize];
+        let meter = &mut self.meters[m];
         let own = meter.terms as usize >= self.shares.len();
         !own && meter.is_fresh(now, &self.terms[meter.terms as usize], &self.rares)
     }
@@ -236,7 +237,7 @@ impl Books {
         lanes: &Lanes,
     ) -> Option<u32> {
         let mut m = *self.heads.get(self.head_of(hash))?;
-        while let Some(meter) = self.meters.get(m as usize) {
+        while let Some(meter) = self.meters.get(m) {
             let same = |owner: &str| {
                 let mut names = policy.partition.iter();
                 names.all(|name| {
@@ -259,7 +260,7 @@ impl Books {
     pub(crate) fn add(&mut self, policy: u32, hash: u32, owner: u32) -> u32 {
         let m = self.new_meter(policy);
         self.shares[policy as usize].count += 1;
-        let meter = &mut self.meters[m as usize];
+        let meter = &mut self.meters[m];
         (meter.hash, meter.owner) = (hash, owner);
         self.partitions += 1;
         if self.partitions > self.heads.len() {
@@ -281,7 +282,7 @@ impl Books {
             while self.meter(at).next != m {
                 at = self.meter(at).next;
             }
-            self.meters[at as usize].next = next;
+            self.meters[at].next = next;
         }
         self.partitions -= 1;
         let policy = self.terms_of(m).policy;
@@ -290,8 +291,8 @@ impl Books {
     }
 
     /// Whether a place in the list is a meter.
-    pub(crate) fn is_used(&self, m: usize) -> bool {
-        let is_it = |meter: Option<u32>| meter.is_some_and(|meter| meter as usize == m);
+    pub(crate) fn is_used(&self, m: u32) -> bool {
+        let is_it = |meter: Option<u32>| meter == Some(m);
         self.meters[m].owner != Meter::NOBODY
             || self
                 .shares
@@ -308,7 +309,7 @@ impl Books {
 
     /// Empties the place of a meter whose policy is gone.
     pub(crate) fn vacate(&mut self, m: u32) {
-        let meter = &mut self.meters[m as usize];
+        let meter = &mut self.meters[m];
         self.rares.give_back(&mut meter.rare);
         *meter = Meter::vacant(self.free);
         self.free = m;
@@ -321,7 +322,7 @@ impl Books {
         for shares in &mut self.shares {
             shares.count = 0;
         }
-        for m in 0..self.meters.len() {
+        for m in self.meters.places() {
             if self.meters[m].owner == Meter::NOBODY {
                 continue;
             }
@@ -331,28 +332,23 @@ impl Books {
             self.meters[m].hash = hash;
             self.shares[index as usize].count += 1;
             self.partitions += 1;
-            self.link(u32::try_from(m).unwrap_or(u32::MAX));
+            self.link(m);
         }
     }
 
     fn new_meter(&mut self, policy: u32) -> u32 {
         let meter = Meter::new(&self.terms[policy as usize], policy);
         let m = self.free;
-        if let Some(place) = self.meters.get_mut(m as usize) {
+        if let Some(place) = self.meters.get_mut(m) {
             self.free = place.next;
             *place = meter;
             return m;
         }
-        if self.meters.len() == self.meters.capacity() {
-            // As with lanes.
-            self.meters.reserve_exact(self.meters.len() / 8 + 8);
-        }
-        self.meters.push(meter);
-        u32::try_from(self.meters.len() - 1).expect("fewer than 2^32 meters fit in memory")
+        self.meters.push(meter, || Meter::vacant(Meter::NOBODY))
     }
 
     fn free_meter(&mut self, m: u32) {
-        let meter = &mut self.meters[m as usize];
+        let meter = &mut self.meters[m];
         self.rares.give_back(&mut meter.rare);
         if meter.terms as usize >= self.shares.len() {
             self.free_terms.push(meter.terms);
@@ -366,18 +362,18 @@ impl Books {
     }
 
     fn link(&mut self, m: u32) {
-        let head = self.head_of(self.meters[m as usize].hash);
+        let head = self.head_of(self.meters[m].hash);
         let first = core::mem::replace(&mut self.heads[head], m);
-        self.meters[m as usize].next = first;
+        self.meters[m].next = first;
     }
 
     fn grow(&mut self) {
         // Whoever is in the table has an owner; the newest is not linked yet.
         let wider = (self.heads.len() * 2).max(8);
         self.heads = alloc::vec![Meter::NOBODY; wider];
-        for m in 0..self.meters.len() {
+        for m in self.meters.places() {
             if self.meters[m].owner != Meter::NOBODY {
-                self.link(u32::try_from(m).unwrap_or(u32::MAX));
+                self.link(m);
             }
         }
     }

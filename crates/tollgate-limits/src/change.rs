@@ -175,7 +175,7 @@ impl Ledger {
             }
         }
         let mut fates = Vec::with_capacity(self.books.meters.len());
-        for m in 0..self.books.meters.len() {
+        for m in self.books.meters.places() {
             fates.push(self.change_meter(m, now, plan, successors, &mut terms));
         }
         let mut shares = vec![Shares::NONE; policies.len()];
@@ -201,7 +201,7 @@ impl Ledger {
 
     fn change_meter(
         &mut self,
-        m: usize,
+        m: u32,
         now: Tick,
         plan: &Plan,
         successors: &[Option<u32>],
@@ -275,7 +275,7 @@ impl Ledger {
 
     /// Finds the meters of every lane by its labels again.
     fn lead_anew(&mut self) {
-        for meter in &mut self.books.meters {
+        for meter in self.books.meters.iter_mut() {
             meter.lanes = 0;
         }
         for place in self.lanes.places() {
@@ -305,7 +305,7 @@ impl Ledger {
     /// A partition that its owner's calls no longer use, as other calls may, lasts until it answers like a new one.
     fn keep_orphans(&mut self) {
         let mut orphans: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        for (m, meter) in (0..).zip(&self.books.meters) {
+        for (m, meter) in (0..).zip(self.books.meters.iter()) {
             if meter.owner != Meter::NOBODY
                 && !self.lanes.at(meter.owner).meters.as_slice().contains(&m)
             {
@@ -315,7 +315,7 @@ impl Ledger {
         for (owner, orphans) in orphans {
             let keeper = self.lanes.add_keeper(owner, &orphans);
             for m in &orphans {
-                self.books.meters[*m as usize].owner = keeper;
+                self.books.meters[*m].owner = keeper;
             }
             self.lead_to(&orphans);
         }

@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
-use crate::{hash::Key, index::Index, labels::Kept, terms::Manner};
+use crate::{chunks::Chunks, hash::Key, index::Index, labels::Kept, terms::Manner};
 
 /// The policies that apply to calls with the same labels, found by [`crate::Ledger::lane`].
 ///
@@ -25,12 +25,12 @@ impl Lane {
 
 #[derive(Debug)]
 pub(crate) struct Lanes {
-    records: Vec<Record>,
+    records: Chunks<Record>,
     free: Vec<u32>,
     index: Index,
     key: Key,
     // Where the search for lanes to forget goes on.
-    hand: usize,
+    hand: u32,
     // Shared lanes that nobody needed when they were put here.
     idle: Vec<u32>,
     // How the open reservations of former lanes were counted and booked, by meter.
@@ -45,7 +45,9 @@ struct Former {
     origin: u32,
 }
 
+/// One line of the processor's cache.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Record {
     /// The text of its labels.
     pub(crate) labels: Kept,
@@ -75,7 +77,8 @@ pub(crate) enum Kind {
 #[derive(Debug)]
 pub(crate) enum Meters {
     Few(u8, [u32; Self::FEW]),
-    Many(Box<[u32]>),
+    // Twice a box, to be small.
+    Many(Box<Box<[u32]>>),
 }
 
 impl Meters {
@@ -89,7 +92,7 @@ impl Meters {
                 places.copy_from_slice(meters);
                 Self::Few(meters.len() as u8, few)
             }
-            None => Self::Many(meters.into()),
+            None => Self::Many(Box::new(meters.into())),
         }
     }
 
@@ -122,7 +125,7 @@ impl Record {
 impl Lanes {
     pub(crate) const fn new(key: Key) -> Self {
         Self {
-            records: Vec::new(),
+            records: Chunks::new(),
             free: Vec::new(),
             index: Index::new(),
             key,
@@ -151,21 +154,21 @@ impl Lanes {
 
     pub(crate) fn find(&self, hash: u32, labels: &str) -> Option<u32> {
         self.index.find(hash, |place| {
-            let record = &self.records[place as usize];
+            let record = &self.records[place];
             record.labels.as_bytes() == labels.as_bytes() && record.kind == Kind::Own
         })
     }
 
     fn find_shared(&self, hash: u32, meters: &[u32]) -> Option<u32> {
         self.index.find(hash, |place| {
-            let record = &self.records[place as usize];
+            let record = &self.records[place];
             record.kind == Kind::Shared && record.meters.as_slice() == meters
         })
     }
 
     /// The handle of a lane that is about to be used.
     pub(crate) fn touch(&mut self, place: u32) -> Lane {
-        let record = &mut self.records[place as usize];
+        let record = &mut self.records[place];
         record.marked |= record.kind == Kind::Own;
         Lane {
             place,
@@ -175,20 +178,15 @@ impl Lanes {
 
     /// A place for a lane that is going to be added.
     pub(crate) fn place(&mut self) -> u32 {
-        self.free.pop().unwrap_or_else(|| {
-            if self.records.len() == self.records.capacity() {
-                // Twice as many would be twice the memory just after growing; large lists grow by remapping.
-                self.records.reserve_exact(self.records.len() / 8 + 8);
-            }
-            self.records.push(Record::new());
-            u32::try_from(self.records.len() - 1).expect("fewer than 2^32 lanes fit in memory")
-        })
+        self.free
+            .pop()
+            .unwrap_or_else(|| self.records.push(Record::new(), Record::new))
     }
 
     pub(crate) fn add(&mut self, place: u32, labels: &str, meters: &[u32]) -> Lane {
         let hash = self.hash_of(labels);
         self.index.insert(hash, place);
-        let record = &mut self.records[place as usize];
+        let record = &mut self.records[place];
         record.labels = Kept::new(labels);
         record.meters = Meters::new(meters);
         record.kind = Kind::Own;
@@ -207,7 +205,7 @@ impl Lanes {
         }
         let place = self.place();
         self.index.insert(hash, place);
-        let record = &mut self.records[place as usize];
+        let record = &mut self.records[place];
         record.meters = Meters::new(meters);
         record.kind = Kind::Shared;
         record.marked = true;
@@ -216,35 +214,39 @@ impl Lanes {
     }
 
     /// The record of a lane.
+    #[inline]
     pub(crate) fn get(&self, lane: Lane) -> &Record {
-        let record = self.records.get(lane.place as usize);
+        let record = self.records.get(lane.place);
         record
             .filter(|record| record.generation == lane.generation)
             .expect(FORGOTTEN)
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, lane: Lane) -> &mut Record {
-        let record = self.records.get_mut(lane.place as usize);
+        let record = self.records.get_mut(lane.place);
         record
             .filter(|record| record.generation == lane.generation)
             .expect(FORGOTTEN)
     }
 
+    #[inline]
     pub(crate) fn at(&self, place: u32) -> &Record {
-        &self.records[place as usize]
+        &self.records[place]
     }
 
+    #[inline]
     pub(crate) fn at_mut(&mut self, place: u32) -> &mut Record {
-        &mut self.records[place as usize]
+        &mut self.records[place]
     }
 
-    pub(crate) fn places(&self) -> impl Iterator<Item = u32> + use<> {
-        0..u32::try_from(self.records.len()).unwrap_or(u32::MAX)
+    pub(crate) const fn places(&self) -> core::ops::Range<u32> {
+        self.records.places()
     }
 
     /// Notes that somebody no longer needs a lane; a former one that nobody needs is left to the caller to remove.
     pub(crate) fn left(&mut self, place: u32) -> bool {
-        let record = &mut self.records[place as usize];
+        let record = &mut self.records[place];
         if record.is_needed() {
             return false;
         }
@@ -258,7 +260,7 @@ impl Lanes {
     /// A shared lane that nobody needs.
     pub(crate) fn next_idle(&mut self) -> Option<u32> {
         while let Some(place) = self.idle.pop() {
-            let record = &mut self.records[place as usize];
+            let record = &mut self.records[place];
             if record.kind == Kind::Shared {
                 record.marked = false;
                 if !record.is_needed() {
@@ -271,11 +273,11 @@ impl Lanes {
 
     /// The next lane round that has not been used since the last time and that nobody needs, if it is the next.
     pub(crate) fn next_unused(&mut self) -> Option<u32> {
-        if self.hand >= self.records.len() {
+        let place = self.hand;
+        let Some(record) = self.records.get_mut(place) else {
             self.hand = 0;
-        }
-        let place = u32::try_from(self.hand).ok()?;
-        let record = self.records.get_mut(self.hand)?;
+            return None;
+        };
         self.hand += 1;
         if !matches!(record.kind, Kind::Own | Kind::Keeper) || record.is_needed() {
             return None;
@@ -285,7 +287,7 @@ impl Lanes {
 
     /// Empties a place; its former handles mean nothing any more.
     pub(crate) fn remove(&mut self, place: u32) -> Meters {
-        let record = &self.records[place as usize];
+        let record = &self.records[place];
         match record.kind {
             Kind::Own => self
                 .index
@@ -296,13 +298,13 @@ impl Lanes {
             }
             Kind::Former => {
                 if let Some(Former { origin, .. }) = self.former.remove(&place) {
-                    self.records[origin as usize].pins -= 1;
+                    self.records[origin].pins -= 1;
                     self.left(origin);
                 }
             }
             Kind::Keeper | Kind::Vacant => {}
         }
-        let record = &mut self.records[place as usize];
+        let record = &mut self.records[place];
         let generation = record.generation.wrapping_add(1);
         let old = core::mem::replace(record, Record::new());
         record.generation = generation;
@@ -318,10 +320,10 @@ impl Lanes {
         manners: Box<[Manner]>,
     ) -> u32 {
         let place = self.place();
-        let old = &mut self.records[origin as usize];
+        let old = &mut self.records[origin];
         let open = core::mem::take(&mut old.open);
         old.pins += 1;
-        let record = &mut self.records[place as usize];
+        let record = &mut self.records[place];
         record.meters = Meters::new(meters);
         record.kind = Kind::Former;
         record.open = open;
@@ -330,7 +332,7 @@ impl Lanes {
     }
 
     pub(crate) fn set_former(&mut self, place: u32, meters: &[u32], manners: Box<[Manner]>) {
-        self.records[place as usize].meters = Meters::new(meters);
+        self.records[place].meters = Meters::new(meters);
         if let Some(former) = self.former.get_mut(&place) {
             former.manners = manners;
         }
@@ -339,8 +341,8 @@ impl Lanes {
     /// A lane that nobody finds, with the labels of another, for partitions of those labels.
     pub(crate) fn add_keeper(&mut self, owner: u32, meters: &[u32]) -> u32 {
         let place = self.place();
-        let labels = Kept::new(self.records[owner as usize].labels.as_str());
-        let record = &mut self.records[place as usize];
+        let labels = Kept::new(self.records[owner].labels.as_str());
+        let record = &mut self.records[place];
         record.labels = labels;
         record.meters = Meters::new(meters);
         record.kind = Kind::Keeper;
@@ -349,7 +351,7 @@ impl Lanes {
 
     /// Leads a lane to other meters.
     pub(crate) fn set_meters(&mut self, place: u32, meters: &[u32]) {
-        let record = &self.records[place as usize];
+        let record = &self.records[place];
         let shared = record.kind == Kind::Shared;
         if shared {
             // It is found by its meters.
@@ -357,13 +359,25 @@ impl Lanes {
             self.index.remove(old, place);
             self.index.insert(self.hash_of_shared(meters), place);
         }
-        self.records[place as usize].meters = Meters::new(meters);
+        self.records[place].meters = Meters::new(meters);
     }
 
     /// How the reservations of a former lane were counted and booked.
+    #[inline]
     pub(crate) fn former(&self, place: u32) -> Option<&[Manner]> {
-        self.former.get(&place).map(|former| &*former.manners)
+        let former = (self.records[place].kind == Kind::Former).then(|| self.former.get(&place))?;
+        former.map(|former| &*former.manners)
     }
 }
 
 const FORGOTTEN: &str = "a lane is used with the ledger that found it, and before it is forgotten";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_takes_one_line_of_the_cache() {
+        assert_eq!(size_of::<Record>(), 64);
+    }
+}

@@ -84,13 +84,8 @@ impl Ledger {
         }
         let seq = self.next_seq;
         self.next_seq += 1;
-        let open = Open {
-            seq,
-            at: now,
-            lane: lane.place,
-            amounts: *amounts,
-        };
-        let (reservation, marks) = self.open.open(open, meters.len());
+        let call = (seq, now, lane.place);
+        let (reservation, marks) = self.open.open(call, amounts, meters.len());
         for (m, mark) in meters.iter().zip(marks) {
             *mark = self.books.reserve(*m, now, seq, amounts);
         }
@@ -146,7 +141,7 @@ impl Ledger {
     /// If the reservation belongs to another ledger.
     pub fn settle(&mut self, now: Tick, reservation: Reservation, used: &Amounts) -> Settlement {
         Settlement {
-            reserved: self.end(now, reservation, Some(used)),
+            reserved: *self.end(now, reservation, Some(used)),
             used: *used,
         }
     }
@@ -244,25 +239,41 @@ impl Ledger {
         self.open.len()
     }
 
-    fn end(&mut self, now: Tick, reservation: Reservation, used: Option<&Amounts>) -> Amounts {
+    /// Ends a reservation; what was reserved.
+    #[inline(always)]
+    fn end(&mut self, now: Tick, reservation: Reservation, used: Option<&Amounts>) -> &Amounts {
         let now = self.forward(now);
+        let slot = reservation.slot;
         let open = self.open.close(reservation);
         let place = open.lane;
-        let record = self.lanes.at(place);
-        let former = (record.kind == Kind::Former)
-            .then(|| self.lanes.former(place))
-            .flatten();
-        for (i, m) in record.meters.as_slice().iter().enumerate() {
-            let former = former.and_then(|former| former.get(i));
+        let record = self.lanes.at_mut(place);
+        record.open -= 1;
+        if record.kind == Kind::Own {
             let reserved = (open.seq, open.at, &open.amounts);
-            self.books.end(*m, now, reserved, used, former);
+            for m in record.meters.as_slice() {
+                self.books.end(*m, now, reserved, used, None);
+            }
+        } else {
+            let open = *open;
+            self.end_elsewhere(now, &open, used);
         }
-        self.lanes.at_mut(place).open -= 1;
         self.check_invariants(place);
-        if self.lanes.left(place) {
-            self.forget(place);
+        self.open.amounts_of(slot)
+    }
+
+    /// Ends a reservation in a lane that may go with it, or is left to those from before a change of plan.
+    #[cold]
+    fn end_elsewhere(&mut self, now: Tick, open: &Open, used: Option<&Amounts>) {
+        let manners = self.lanes.former(open.lane);
+        let meters = self.lanes.at(open.lane).meters.as_slice();
+        for (i, m) in meters.iter().enumerate() {
+            let manner = manners.and_then(|manners| manners.get(i));
+            let reserved = (open.seq, open.at, &open.amounts);
+            self.books.end(*m, now, reserved, used, manner);
         }
-        open.amounts
+        if self.lanes.left(open.lane) {
+            self.forget(open.lane);
+        }
     }
 
     /// Why a call that does not fit has to wait, or that it never fits.

@@ -47,6 +47,7 @@ mod amounts;
 mod books;
 mod bucket;
 mod change;
+mod chunks;
 mod counting;
 mod decision;
 mod forecast;

@@ -18,6 +18,7 @@ use crate::{
 
 /// One line of the processor's cache, because a million of them are touched at random.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(crate) struct Meter {
     state: State,
     // Units of open reservations that are booked on completion; calls in flight for slots.
@@ -83,7 +84,7 @@ impl Meter {
     }
 
     /// Charges a reservation that fits, and notes the books as it left them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reserve(
         &mut self,
         now: Tick,
@@ -106,7 +107,7 @@ impl Meter {
     }
 
     /// Replaces a reservation's units, which were `booked` so, by what was used.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settle(
         &mut self,
         now: Tick,
@@ -116,27 +117,34 @@ impl Meter {
         terms: &Terms,
         rares: &mut Rares,
     ) {
-        match booked {
-            Booked::Held => {
-                self.held -= opened.units;
-                if !matches!(self.state, State::Slots) {
-                    self.charge(now, used, None, terms, rares);
-                }
-                return;
+        if booked == Booked::Held {
+            self.held -= opened.units;
+            if !matches!(self.state, State::Slots) {
+                self.charge_later(now, used, terms, rares);
             }
-            Booked::Refunded => {
-                let refund = opened.units.saturating_sub(used);
-                self.close(now, opened, refund, terms, rares);
-            }
-            Booked::Kept => self.close(now, opened, 0, terms, rares),
-            Booked::Lump => {}
+            return;
+        }
+        if booked != Booked::Lump {
+            let unused = opened.units.saturating_sub(used);
+            let refund = if booked == Booked::Refunded {
+                unused
+            } else {
+                0
+            };
+            self.close(now, opened, refund, terms, rares);
         }
         if used > opened.units {
-            self.charge(now, used - opened.units, None, terms, rares);
+            self.charge_later(now, used - opened.units, terms, rares);
             if !self.rare.is_none() {
                 self.overran(used - opened.units, rares);
             }
         }
+    }
+
+    /// Charges what was not reserved.
+    #[inline(never)]
+    fn charge_later(&mut self, now: Tick, units: u64, terms: &Terms, rares: &mut Rares) {
+        self.charge(now, units, None, terms, rares);
     }
 
     /// Ends a reservation that was never sent: as if it had not been made, as far as its charge has not aged out.
@@ -201,7 +209,7 @@ impl Meter {
     }
 
     /// Charges units; in a bucket it returns the new level.
-    #[inline]
+    #[inline(always)]
     fn charge(
         &mut self,
         now: Tick,
@@ -244,7 +252,7 @@ impl Meter {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn close(&mut self, now: Tick, opened: Opened, refund: u64, terms: &Terms, rares: &mut Rares) {
         if opened.units == 0 {
             return;

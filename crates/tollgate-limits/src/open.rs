@@ -26,6 +26,7 @@ pub(crate) struct Open {
     pub(crate) at: Tick,
     /// The place of its lane.
     pub(crate) lane: u32,
+    pub(crate) is_open: bool,
     pub(crate) amounts: Amounts,
 }
 
@@ -37,22 +38,24 @@ impl OpenReservations {
         }
     }
 
-    /// Opens a reservation; the marks, one per meter, are for the caller to fill.
-    pub(crate) fn open(&mut self, open: Open, meters: usize) -> (Reservation, &mut [Mark]) {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                open,
-                few: [Mark::default(); Meters::FEW],
-                many: Vec::new(),
-            });
-            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 reservations fit in memory")
-        });
-        let Slot {
-            open: place,
-            few,
-            many,
-        } = &mut self.slots[slot as usize];
-        *place = open;
+    /// Opens a reservation in a lane of so many meters; the marks, one for each, are for the caller to fill.
+    #[inline]
+    pub(crate) fn open(
+        &mut self,
+        (seq, at, lane): (u64, Tick, u32),
+        amounts: &Amounts,
+        meters: usize,
+    ) -> (Reservation, &mut [Mark]) {
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => self.grow(),
+        };
+        let Slot { open, few, many } = &mut self.slots[slot as usize];
+        open.seq = seq;
+        open.at = at;
+        open.lane = lane;
+        open.is_open = true;
+        open.amounts = *amounts;
         let marks = match few.get_mut(..meters) {
             Some(few) => few,
             None => {
@@ -60,14 +63,35 @@ impl OpenReservations {
                 many
             }
         };
-        let seq = open.seq;
         (Reservation { slot, seq }, marks)
+    }
+
+    #[cold]
+    fn grow(&mut self) -> u32 {
+        self.slots.push(Slot {
+            open: Open {
+                seq: 0,
+                at: Tick::ZERO,
+                lane: 0,
+                is_open: false,
+                amounts: Amounts::ZERO,
+            },
+            few: [Mark::default(); Meters::FEW],
+            many: Vec::new(),
+        });
+        u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 reservations fit in memory")
     }
 
     pub(crate) fn get(&self, reservation: &Reservation) -> &Open {
         let Slot { open, .. } = &self.slots[reservation.slot as usize];
-        assert!(open.seq == reservation.seq, "{FOREIGN}");
+        assert!(open.is_open && open.seq == reservation.seq, "{FOREIGN}");
         open
+    }
+
+    /// What was reserved for the reservation that was here last.
+    #[inline]
+    pub(crate) fn amounts_of(&self, slot: u32) -> &Amounts {
+        &self.slots[slot as usize].open.amounts
     }
 
     /// The mark at the meter in this position of a lane of so many meters.
@@ -80,14 +104,15 @@ impl OpenReservations {
         }
     }
 
+    /// Ends a reservation. What it was can still be looked at, until another is made.
+    #[inline]
     #[expect(clippy::needless_pass_by_value, reason = "a reservation ends here")]
-    pub(crate) fn close(&mut self, reservation: Reservation) -> Open {
+    pub(crate) fn close(&mut self, reservation: Reservation) -> &Open {
         let Slot { open, .. } = &mut self.slots[reservation.slot as usize];
-        assert!(open.seq == reservation.seq, "{FOREIGN}");
-        let closed = *open;
-        open.seq = CLOSED;
+        assert!(open.is_open && open.seq == reservation.seq, "{FOREIGN}");
+        open.is_open = false;
         self.free.push(reservation.slot);
-        closed
+        open
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -104,7 +129,7 @@ impl OpenReservations {
 
     /// All that are open.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
-        self.slots.iter_mut().filter(|slot| slot.open.seq != CLOSED)
+        self.slots.iter_mut().filter(|slot| slot.open.is_open)
     }
 }
 
@@ -137,6 +162,3 @@ impl Slot {
 }
 
 const FOREIGN: &str = "a reservation is used with the ledger that made it";
-
-/// No reservation gets as far.
-const CLOSED: u64 = u64::MAX;

@@ -8,9 +8,9 @@ impl Ledger {
     /// Partitions of one policy unless [`Ledger::partition_limit`] says otherwise.
     pub const DEFAULT_PARTITION_LIMIT: u32 = 1_000_000;
     // Lanes looked at per new one, so that those to be forgotten are found several times as fast as new ones come.
-    const STEPS: u32 = 8;
+    const STEPS: u32 = 4;
     // Lanes found per lane looked at.
-    const FOUND_PER_STEP: u32 = 16;
+    const FOUND_PER_STEP: u32 = 64;
     // So few are not worth forgetting.
     const LANES_KEPT: u32 = 1_024;
 
@@ -130,7 +130,7 @@ impl Ledger {
 
     pub(crate) fn lead_to(&mut self, meters: &[u32]) {
         for m in meters {
-            self.books.meters[*m as usize].lanes += 1;
+            self.books.meters[*m].lanes += 1;
         }
     }
 
@@ -172,7 +172,7 @@ impl Ledger {
     pub(crate) fn forget(&mut self, place: u32) {
         let meters = self.lanes.remove(place);
         for m in meters.as_slice() {
-            let meter = &mut self.books.meters[*m as usize];
+            let meter = &mut self.books.meters[*m];
             meter.lanes -= 1;
             if meter.owner == place {
                 self.books.forget(*m);

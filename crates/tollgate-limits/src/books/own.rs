@@ -25,7 +25,7 @@ impl Books {
 
     /// Gives a meter a limit of its own.
     pub(crate) fn set_limit(&mut self, m: u32, now: Tick, limit: u64, climb: Option<Climb>) {
-        let meter = &mut self.meters[m as usize];
+        let meter = &mut self.meters[m];
         let old = &self.terms[meter.terms as usize];
         // A bucket's burst comes back with the limit.
         let mut new = self.terms[old.policy as usize].limited(limit);
@@ -49,7 +49,7 @@ impl Books {
         let place = self.own_terms(m, now);
         let terms = &mut self.terms[place as usize];
         let (limit, window) = (terms.limit(), terms.window_nanos());
-        if window == 0 && self.meters[m as usize].held() < limit / 2 {
+        if window == 0 && self.meters[m].held() < limit / 2 {
             // Slots that nobody needs are not tried.
             return;
         }
