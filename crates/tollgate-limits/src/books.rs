@@ -67,6 +67,12 @@ impl Books {
         &self.meters[m]
     }
 
+    /// Makes the processor fetch a meter that is probably needed next, while it waits for something else.
+    #[inline]
+    pub(crate) fn look_at(&self, m: u32) {
+        core::hint::black_box(self.meters.get(m).map(Meter::held));
+    }
+
     pub(crate) fn terms_of(&self, m: u32) -> &Terms {
         &self.terms[self.meters[m].terms as usize]
     }

@@ -6,9 +6,29 @@ use alloc::vec::Vec;
 /// looks at the list, and so that a look at the list is almost always the right one.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    // The hash in the upper half, the place plus one in the lower; zero is empty. A power of two of them, or none.
-    entries: Vec<u64>,
+    // A power of two of them, or none.
+    entries: Vec<Entry>,
     len: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    hash: u32,
+    /// [`Entry::VACANT`] if there is nothing here.
+    place: u32,
+    ahead: Ahead,
+}
+
+/// Meters that a lane leads to. A hint: they are looked at while the lane itself is still on its way from memory.
+pub(crate) type Ahead = [u32; 2];
+
+impl Entry {
+    const VACANT: u32 = u32::MAX;
+    const NONE: Self = Self {
+        hash: 0,
+        place: Self::VACANT,
+        ahead: [0; 2],
+    };
 }
 
 impl Index {
@@ -21,32 +41,38 @@ impl Index {
         }
     }
 
-    /// The place with this hash that `is_it`.
-    pub(crate) fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    /// The place with this hash that `is_it`; each that may be it is told to `look_ahead` first.
+    #[inline]
+    pub(crate) fn find(
+        &self,
+        hash: u32,
+        look_ahead: impl Fn(Ahead),
+        is_it: impl Fn(u32) -> bool,
+    ) -> Option<u32> {
         let mask = self.entries.len().checked_sub(1)?;
         let mut i = hash as usize & mask;
         loop {
-            let entry = *self.entries.get(i)?;
-            if entry == 0 {
+            let entry = self.entries.get(i)?;
+            if entry.place == Entry::VACANT {
                 return None;
             }
-            if hash_of(entry) == hash && is_it(place_of(entry)) {
-                return Some(place_of(entry));
+            if entry.hash == hash {
+                look_ahead(entry.ahead);
+                if is_it(entry.place) {
+                    return Some(entry.place);
+                }
             }
             i = (i + 1) & mask;
         }
     }
 
     /// Adds a place that is not in the table.
-    pub(crate) fn insert(&mut self, hash: u32, place: u32) {
+    pub(crate) fn insert(&mut self, hash: u32, place: u32, ahead: Ahead) {
         if (self.len + 1) * 8 > self.entries.len() * 7 {
             self.grow();
         }
         self.len += 1;
-        put(
-            &mut self.entries,
-            u64::from(hash) << 32 | (u64::from(place) + 1),
-        );
+        put(&mut self.entries, Entry { hash, place, ahead });
     }
 
     /// Removes a place. What follows it moves up, so that no markers pile up.
@@ -54,10 +80,9 @@ impl Index {
         let Some(mask) = self.entries.len().checked_sub(1) else {
             return;
         };
-        let entry = u64::from(hash) << 32 | (u64::from(place) + 1);
         let mut hole = hash as usize & mask;
-        while self.entries[hole] != entry {
-            if self.entries[hole] == 0 {
+        while self.entries[hole].place != place {
+            if self.entries[hole].place == Entry::VACANT {
                 debug_assert!(false, "only what is in the table is removed");
                 return;
             }
@@ -67,46 +92,38 @@ impl Index {
         loop {
             i = (i + 1) & mask;
             let next = self.entries[i];
-            if next == 0 {
+            if next.place == Entry::VACANT {
                 break;
             }
-            let home = hash_of(next) as usize & mask;
+            let home = next.hash as usize & mask;
             // It may move if its home is not between the hole and itself.
             if (i.wrapping_sub(home) & mask) >= (i.wrapping_sub(hole) & mask) {
                 self.entries[hole] = next;
                 hole = i;
             }
         }
-        self.entries[hole] = 0;
+        self.entries[hole] = Entry::NONE;
         self.len -= 1;
     }
 
     fn grow(&mut self) {
-        let wider = alloc::vec![0; (self.entries.len() * 2).max(Self::LEAST)];
+        let wider = alloc::vec![Entry::NONE; (self.entries.len() * 2).max(Self::LEAST)];
         let entries = core::mem::replace(&mut self.entries, wider);
         for entry in entries {
-            if entry != 0 {
+            if entry.place != Entry::VACANT {
                 put(&mut self.entries, entry);
             }
         }
     }
 }
 
-fn put(entries: &mut [u64], entry: u64) {
+fn put(entries: &mut [Entry], entry: Entry) {
     let mask = entries.len() - 1;
-    let mut i = hash_of(entry) as usize & mask;
-    while entries[i] != 0 {
+    let mut i = entry.hash as usize & mask;
+    while entries[i].place != Entry::VACANT {
         i = (i + 1) & mask;
     }
     entries[i] = entry;
-}
-
-const fn hash_of(entry: u64) -> u32 {
-    (entry >> 32) as u32
-}
-
-const fn place_of(entry: u64) -> u32 {
-    (entry as u32).wrapping_sub(1)
 }
 
 #[cfg(test)]
@@ -119,20 +136,25 @@ mod tests {
         let hash = |place: u32| place % 7 * 0x1000_0000 + place % 3;
         for round in 0..4_u32 {
             for place in 0..200 {
-                assert_eq!(index.find(hash(place), |p| p == place), None);
-                index.insert(hash(place), place);
+                assert_eq!(index.find(hash(place), |_| (), |p| p == place), None);
+                index.insert(hash(place), place, [0; 2]);
             }
             for place in (0..200).filter(|p| p % 4 != round) {
                 index.remove(hash(place), place);
             }
             for place in 0..200 {
                 let kept = (place % 4 == round).then_some(place);
-                assert_eq!(index.find(hash(place), |p| p == place), kept);
+                assert_eq!(index.find(hash(place), |_| (), |p| p == place), kept);
             }
             for place in (0..200).filter(|p| p % 4 == round) {
                 index.remove(hash(place), place);
             }
         }
-        assert!(index.entries.iter().all(|entry| *entry == 0));
+        assert!(
+            index
+                .entries
+                .iter()
+                .all(|entry| entry.place == Entry::VACANT)
+        );
     }
 }

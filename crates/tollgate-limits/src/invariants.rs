@@ -19,7 +19,7 @@ impl Ledger {
             if record.kind == Kind::Own {
                 let labels = record.labels.as_str();
                 let hash = self.lanes.hash_of(labels);
-                let found = self.lanes.find(hash, labels);
+                let found = self.lanes.find(hash, labels, |_| ());
                 debug_assert_eq!(found, Some(place), "a lane is found by its labels");
             }
         }

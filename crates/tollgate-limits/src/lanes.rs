@@ -2,7 +2,13 @@
 
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
-use crate::{chunks::Chunks, hash::Key, index::Index, labels::Kept, terms::Manner};
+use crate::{
+    chunks::Chunks,
+    hash::Key,
+    index::{Ahead, Index},
+    labels::Kept,
+    terms::Manner,
+};
 
 /// The policies that apply to calls with the same labels, found by [`crate::Ledger::lane`].
 ///
@@ -152,15 +158,18 @@ impl Lanes {
         hash as u32
     }
 
-    pub(crate) fn find(&self, hash: u32, labels: &str) -> Option<u32> {
-        self.index.find(hash, |place| {
+    /// The lane of these labels. The meters that it may lead to are told to `look_ahead` first.
+    #[inline]
+    pub(crate) fn find(&self, hash: u32, labels: &str, look_ahead: impl Fn(Ahead)) -> Option<u32> {
+        self.index.find(hash, look_ahead, |place| {
             let record = &self.records[place];
             record.labels.as_bytes() == labels.as_bytes() && record.kind == Kind::Own
         })
     }
 
     fn find_shared(&self, hash: u32, meters: &[u32]) -> Option<u32> {
-        self.index.find(hash, |place| {
+        let nothing = |_| ();
+        self.index.find(hash, nothing, |place| {
             let record = &self.records[place];
             record.kind == Kind::Shared && record.meters.as_slice() == meters
         })
@@ -185,7 +194,7 @@ impl Lanes {
 
     pub(crate) fn add(&mut self, place: u32, labels: &str, meters: &[u32]) -> Lane {
         let hash = self.hash_of(labels);
-        self.index.insert(hash, place);
+        self.index.insert(hash, place, ahead(meters));
         let record = &mut self.records[place];
         record.labels = Kept::new(labels);
         record.meters = Meters::new(meters);
@@ -204,7 +213,7 @@ impl Lanes {
             return (self.touch(place), false);
         }
         let place = self.place();
-        self.index.insert(hash, place);
+        self.index.insert(hash, place, ahead(meters));
         let record = &mut self.records[place];
         record.meters = Meters::new(meters);
         record.kind = Kind::Shared;
@@ -357,7 +366,8 @@ impl Lanes {
             // It is found by its meters.
             let old = self.hash_of_shared(record.meters.as_slice());
             self.index.remove(old, place);
-            self.index.insert(self.hash_of_shared(meters), place);
+            self.index
+                .insert(self.hash_of_shared(meters), place, ahead(meters));
         }
         self.records[place].meters = Meters::new(meters);
     }
@@ -368,6 +378,12 @@ impl Lanes {
         let former = (self.records[place].kind == Kind::Former).then(|| self.former.get(&place))?;
         former.map(|former| &*former.manners)
     }
+}
+
+/// The first two meters of a lane.
+fn ahead(meters: &[u32]) -> Ahead {
+    let first = meters.first().copied().unwrap_or_default();
+    [first, meters.get(1).copied().unwrap_or(first)]
 }
 
 const FORGOTTEN: &str = "a lane is used with the ledger that found it, and before it is forgotten";

@@ -27,7 +27,11 @@ impl Ledger {
     /// Forgets, a few steps at a time, lanes that nobody needs and partitions that answer like new ones.
     pub fn lane(&mut self, labels: &Labels) -> Lane {
         let hash = self.lanes.hash_of(labels.as_text());
-        let Some(place) = self.lanes.find(hash, labels.as_text()) else {
+        let books = &self.books;
+        let found = self.lanes.find(hash, labels.as_text(), |ahead| {
+            ahead.into_iter().for_each(|m| books.look_at(m));
+        });
+        let Some(place) = found else {
             return self.new_lane(labels);
         };
         let lane = self.lanes.touch(place);
