@@ -57,7 +57,7 @@ pub struct OutputLimits {
 /// recursive regression, from calls that may mix all kinds in any order: most of it in the first ten calls of a kind, and it drifts with the
 /// calls of about the last thousand. Text that a tokenizer has counted ([`Estimator::count`]) enters as it was counted.
 ///
-/// A margin is added, in standard deviations of what such calls stray, which short prompts do more than long ones: three at first. A call
+/// A margin is added, in standard deviations of what such calls stray, which short prompts do more than long ones: three and a half at first. A call
 /// beyond its margin widens it at once, by a third at least, and each call within it narrows it by a 512th; so at most one in
 /// 147 calls can be beyond its margin in the long run, whatever the text.
 ///

@@ -65,7 +65,7 @@ const DRIFT: i64 = ratio(9, 1_000_000);
 const MOST_FACTOR: i64 = 64 * ONE;
 
 /// Standard deviations of the margin: at first, at least, at most.
-const FIRST_SPREAD: i64 = 3 * ONE;
+const FIRST_SPREAD: i64 = ratio(7, 2);
 const LEAST_SPREAD: i64 = ratio(5, 4);
 const MOST_SPREAD: i64 = 16 * ONE;
 /// A call within its margin narrows it by this share; one beyond it widens it by a third at least. So at most

@@ -58,8 +58,13 @@ impl Moments {
     }
 
     /// Ends a call that used so much `beyond` its reservation, and judges the moments whose last call it was: whether what was reserved was
-    /// enough. Returns how many calls were admitted while it was in flight.
-    pub(super) fn end(&mut self, admission: u64, beyond: i64, mut judge: impl FnMut(bool)) -> u64 {
+    /// enough, and for how many calls. Returns how many calls were admitted while it was in flight.
+    pub(super) fn end(
+        &mut self,
+        admission: u64,
+        beyond: i64,
+        mut judge: impl FnMut(bool, i64),
+    ) -> u64 {
         let start = self.first_moment(admission);
         let end = self.admitted / self.stride + 1;
         let change = self.change(start);
@@ -79,7 +84,7 @@ impl Moments {
             self.sum += change.by;
             self.calls += change.calls;
             if self.calls > 0 {
-                judge(self.sum <= 0);
+                judge(self.sum <= 0, self.calls);
             }
             self.changes.pop_front();
             self.first += 1;
@@ -135,12 +140,13 @@ mod tests {
             open.push((admission, rng.i64(-100..100)));
             while open.len() > most_open || (!open.is_empty() && rng.u8(..) < 40) {
                 let (admission, beyond) = open.swap_remove(rng.usize(0..open.len()));
-                let beside = moments.end(admission, beyond, |was_enough| judged.push(was_enough));
+                let beside =
+                    moments.end(admission, beyond, |was_enough, _| judged.push(was_enough));
                 assert_eq!(beside, moments.admitted - admission, "seed {seed}");
             }
         }
         for (admission, beyond) in open {
-            moments.end(admission, beyond, |was_enough| judged.push(was_enough));
+            moments.end(admission, beyond, |was_enough, _| judged.push(was_enough));
         }
         let expected: Vec<bool> = naive.iter().map(|sum| *sum <= 0).collect();
         assert_eq!(judged, expected, "seed {seed}");
@@ -166,19 +172,19 @@ mod tests {
             open.push(moments.admit());
             if open.len() > 10 {
                 let first = open.remove(0);
-                moments.end(first, 1, |was_enough| judged.push(was_enough));
+                moments.end(first, 1, |was_enough, _| judged.push(was_enough));
             }
         }
         assert!(moments.changes.len() <= MOST + 1);
         for call in open {
-            moments.end(call, 1, |was_enough| judged.push(was_enough));
+            moments.end(call, 1, |was_enough, _| judged.push(was_enough));
         }
         assert!(
             judged.is_empty(),
             "one call is still in flight at all of them"
         );
         // Ten in flight and short by one each, and one that is enough for nine of them.
-        moments.end(long, -9, |was_enough| judged.push(was_enough));
+        moments.end(long, -9, |was_enough, _| judged.push(was_enough));
         assert!(judged.len() > 500, "{}", judged.len());
         let short = judged.iter().filter(|was_enough| !**was_enough).count();
         assert!(short + 12 > judged.len(), "{short} of {}", judged.len());

@@ -40,9 +40,12 @@ pub(super) struct Member {
 pub(super) const FIRST_SPREAD: i64 = ratio(255, 100);
 const LEAST_SPREAD: i64 = ratio(12, 10);
 const MOST_SPREAD: i64 = 4 * ONE;
-/// A moment that was not covered widens the margin by this much, and one that was narrows it by a 150th of that: so one in 151 is
-/// not covered in the long run, whatever the distribution (Gibbs and Candès, "Adaptive conformal inference", NeurIPS 2021).
-const WIDEN: i64 = ratio(5, 10_000);
+/// A moment that was not covered widens the margin by this much over the number of calls in flight, and one that was narrows it by a
+/// 150th of that: so one in 151 is not covered in the long run, whatever the distribution (Gibbs and Candès, "Adaptive conformal
+/// inference", NeurIPS 2021). Over the number of calls, because an answer that is too long is so at as many moments as others are admitted
+/// beside it; but over no more than `MOST_CALLS`, so that large pools learn within some thousand calls, too.
+const WIDEN: i64 = ratio(15, 1_000);
+const MOST_CALLS: i64 = 30;
 const NARROW: i64 = WIDEN / 150;
 
 impl Pool {
@@ -98,14 +101,16 @@ impl Pool {
             (Some(used), Some(reserved)) if member.risk.settled => signed(used) - signed(reserved),
             _ => 0,
         };
-        self.moments.end(member.admission, beyond, |was_enough| {
-            *spread = if was_enough {
-                *spread - NARROW
-            } else {
-                *spread + WIDEN
-            }
-            .clamp(LEAST_SPREAD, MOST_SPREAD);
-        })
+        self.moments
+            .end(member.admission, beyond, |was_enough, calls| {
+                let calls = calls.min(MOST_CALLS);
+                *spread = if was_enough {
+                    *spread - NARROW / calls
+                } else {
+                    *spread + WIDEN / calls
+                }
+                .clamp(LEAST_SPREAD, MOST_SPREAD);
+            })
     }
 }
 
@@ -191,8 +196,8 @@ mod tests {
         assert_eq!(pool.leave(&first, Some(500), &mut spread), 2);
         assert_eq!(spread, FIRST_SPREAD + WIDEN);
         assert_eq!(pool.leave(&second, Some(200), &mut spread), 1);
-        assert_eq!(spread, FIRST_SPREAD + WIDEN - NARROW);
+        assert_eq!(spread, FIRST_SPREAD + WIDEN - NARROW / 2);
         assert_eq!(pool.leave(&third, Some(900), &mut spread), 0);
-        assert_eq!((spread, pool.open), (FIRST_SPREAD + WIDEN - NARROW, 0));
+        assert_eq!((spread, pool.open), (FIRST_SPREAD + WIDEN - NARROW / 2, 0));
     }
 }

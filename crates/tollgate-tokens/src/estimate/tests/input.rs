@@ -4,10 +4,10 @@ use super::*;
 use crate::descriptor::KINDS;
 
 #[test]
-fn the_first_estimate_is_what_the_kinds_say_and_three_standard_deviations() {
+fn the_first_estimate_is_what_the_kinds_say_and_three_and_a_half_standard_deviations() {
     // Words are doubted by 10 %, and calls stray by 0.0006 + 0.25 / 1,000: the variance is 0.01085, of which the root is 0.104163.
     let estimate = known(&Estimator::new(), &chat("m", words(1_000)));
-    assert_eq!((estimate.input_expected, estimate.input), (1_000, 1_313));
+    assert_eq!((estimate.input_expected, estimate.input), (1_000, 1_365));
 }
 
 #[test]
@@ -184,5 +184,5 @@ fn what_was_counted_has_hardly_a_margin() {
     let call = chat("m", words(5).counted(1_000));
     let estimate = known(&Estimator::new(), &call);
     assert_eq!(estimate.input_expected, 1_000);
-    assert!(estimate.input <= 1_035, "{estimate:?}");
+    assert!(estimate.input <= 1_040, "{estimate:?}");
 }
