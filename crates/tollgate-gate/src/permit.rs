@@ -18,7 +18,8 @@ pub struct Permit {
     held: Option<Held>,
     call: Call,
     reserved: Amounts,
-    noted: Option<Amounts>,
+    // Apart, so that a permit stays small: only drivers without HTTP note anything.
+    noted: Option<Box<Amounts>>,
     sent: bool,
     ticket: Ticket,
     waited: Duration,
@@ -89,8 +90,11 @@ impl Permit {
     }
 
     /// What the call has used as far as known; charged if the permit is dropped without being settled.
-    pub const fn note(&mut self, used: Amounts) {
-        self.noted = Some(used);
+    pub fn note(&mut self, used: Amounts) {
+        match &mut self.noted {
+            Some(noted) => **noted = used,
+            None => self.noted = Some(Box::new(used)),
+        }
     }
 
     /// Takes over what the response's head says about the provider's quotas.
@@ -146,7 +150,7 @@ impl Drop for Permit {
         if self.held.is_none() {
             return;
         }
-        match (self.sent, self.noted) {
+        match (self.sent, self.noted.take()) {
             (false, _) => self.end(None, Source::Released),
             (true, Some(noted)) => self.end(Some(&noted), Source::Estimated),
             (true, None) => {

@@ -205,6 +205,13 @@ impl Amounts {
         Self::from_numbers(sum)
     }
 
+    /// Whether no unit, counted as it stands, is more than in `other`.
+    #[inline]
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        let mut units = self.by_unit.iter().zip(&other.by_unit);
+        units.all(|(own, other)| own <= other) && self.output_spare | other.output_spare == 0
+    }
+
     /// All its numbers, to be kept elsewhere: requests, those of them that failed, input, the part of it read from a cache, output,
     /// the part of it that only its cap allows, what it counts beyond itself at its model, total, cost.
     #[must_use]

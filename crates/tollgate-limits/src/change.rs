@@ -112,6 +112,7 @@ impl Ledger {
         let now = self.forward(now);
         let past = self.change_meters(now, &plan, &successors);
         self.part_with_open(&past);
+        self.is_plain = plan.policies().iter().all(Policy::is_plain);
         self.plan = plan;
         self.books.eased.clear();
         self.books.rehash(&self.plan, &self.lanes);

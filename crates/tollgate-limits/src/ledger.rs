@@ -5,7 +5,8 @@ mod probe;
 pub use probe::Room;
 
 use crate::{
-    Amounts, Binding, Decision, Lane, News, Plan, Reservation, Settlement, Tick, Unit, Wait,
+    Amounts, Binding, Decision, Lane, News, Plan, Policy, Reservation, Settlement, Tick, Unit,
+    Wait,
     books::Books,
     hash::Key,
     lanes::{Kind, Lanes},
@@ -27,6 +28,8 @@ pub struct Ledger {
     pub(crate) next_seq: u64,
     pub(crate) latest: Tick,
     pub(crate) partition_limit: u32,
+    /// Whether every policy counts units as they stand and books them on arrival.
+    pub(crate) is_plain: bool,
     pub(crate) heard: Heard,
     // Lanes found, to look at one more now and then; debug builds also count changes, to check everything now and then.
     pub(crate) found: u32,
@@ -53,6 +56,7 @@ impl Ledger {
         let key = Key::new(seed);
         Self {
             books: Books::new(plan.policies(), key),
+            is_plain: plan.policies().iter().all(Policy::is_plain),
             plan,
             lanes: Lanes::new(key),
             open: OpenReservations::new(),
@@ -159,6 +163,9 @@ impl Ledger {
     pub fn settles_at_any_time(&self, reservation: &Reservation, used: &Amounts) -> bool {
         let open = self.open.get(reservation);
         let record = self.lanes.at(open.lane);
+        if self.is_plain && record.kind == Kind::Own && used.is_within(&open.amounts) {
+            return true;
+        }
         record.kind != Kind::Former
             && record.meters.as_slice().iter().all(|m| {
                 let terms = self.books.terms_of(*m);

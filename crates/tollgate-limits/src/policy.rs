@@ -216,6 +216,12 @@ impl Policy {
         self.refuses
     }
 
+    /// Whether units count as they stand and are booked on arrival; slots have no other way.
+    pub(crate) fn is_plain(&self) -> bool {
+        let on_arrival = self.booking != Booking::Completion || *self.quota.shape() == Shape::Slots;
+        on_arrival && self.counting == Counting::PLAIN
+    }
+
     /// Whether it applies to a call with these labels.
     #[must_use]
     pub fn applies_to(&self, labels: &Labels) -> bool {
