@@ -189,7 +189,7 @@ impl Acquire {
         match answer {
             Ok(held) => {
                 let gate = self.gate.clone();
-                let permit = Permit::new(gate, held, amounts, call, ticket, waited);
+                let permit = Permit::new(gate, held, &amounts, call, ticket, waited);
                 self.gate.record_admitted(&permit, queued);
                 Ok(permit)
             }

@@ -384,7 +384,7 @@ impl Gate {
     #[inline]
     fn permit_for(&self, call: &Call, (held, amounts, ticket): (Held, Amounts, Ticket)) -> Permit {
         let waited = Duration::ZERO;
-        Permit::new(self.clone(), held, amounts, call.clone(), ticket, waited)
+        Permit::new(self.clone(), held, &amounts, call.clone(), ticket, waited)
     }
 
     /// Tells the store something in the background. Outside a runtime nothing can be told: the lease on the reservation decides.

@@ -17,8 +17,9 @@ pub struct Permit {
     gate: Gate,
     held: Option<Held>,
     call: Call,
-    reserved: Amounts,
-    // Apart, so that a permit stays small: only drivers without HTTP note anything.
+    // Apart, so that a permit stays small: where it was moved from, a large one is read again too soon after it was written. Only what
+    // is not in the call already; and only drivers without HTTP note anything.
+    estimated: Option<Box<Amounts>>,
     noted: Option<Box<Amounts>>,
     sent: bool,
     ticket: Ticket,
@@ -34,19 +35,21 @@ pub(crate) enum Held {
 
 impl Permit {
     #[inline]
-    pub(crate) const fn new(
+    pub(crate) fn new(
         gate: Gate,
         held: Held,
-        reserved: Amounts,
+        reserved: &Amounts,
         call: Call,
         ticket: Ticket,
         waited: Duration,
     ) -> Self {
+        let estimated = call.asked.estimate.is_some();
+        debug_assert!(estimated || *reserved == call.asked.amounts);
         Self {
             gate,
             held: Some(held),
             call,
-            reserved,
+            estimated: estimated.then(|| Box::new(*reserved)),
             noted: None,
             sent: false,
             ticket,
@@ -62,8 +65,10 @@ impl Permit {
 
     /// What was reserved.
     #[must_use]
-    pub const fn reserved(&self) -> &Amounts {
-        &self.reserved
+    pub fn reserved(&self) -> &Amounts {
+        self.estimated
+            .as_deref()
+            .unwrap_or(&self.call.asked.amounts)
     }
 
     /// How long the call waited for it.
@@ -134,7 +139,7 @@ impl Permit {
     #[inline]
     fn end(&mut self, used: Option<&Amounts>, source: Source) -> Settlement {
         let settlement = Settlement {
-            reserved: self.reserved,
+            reserved: *self.reserved(),
             used: used.copied().unwrap_or_default(),
         };
         if let Some(held) = self.held.take() {
@@ -154,7 +159,7 @@ impl Drop for Permit {
             (false, _) => self.end(None, Source::Released),
             (true, Some(noted)) => self.end(Some(&noted), Source::Estimated),
             (true, None) => {
-                let reserved = self.reserved;
+                let reserved = *self.reserved();
                 self.end(Some(&reserved), Source::Kept)
             }
         };
