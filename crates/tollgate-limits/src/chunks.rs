@@ -10,7 +10,7 @@ pub(crate) struct Chunks<T> {
     len: u32,
 }
 
-const BITS: u32 = 10;
+const BITS: u32 = 8;
 const SIZE: usize = 1 << BITS;
 
 impl<T> Chunks<T> {
