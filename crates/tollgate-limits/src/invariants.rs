@@ -1,8 +1,13 @@
 //! What holds of all books together, checked now and then in debug builds.
 
 use alloc::vec;
+use core::cell::Cell;
 
-use crate::{Ledger, lanes::Kind, meter::Meter};
+use crate::{
+    Ledger,
+    lanes::{Kind, ahead},
+    meter::Meter,
+};
 
 impl Ledger {
     /// O(lanes and partitions).
@@ -19,8 +24,14 @@ impl Ledger {
             if record.kind == Kind::Own {
                 let labels = record.labels.as_str();
                 let hash = self.lanes.hash_of(labels);
-                let found = self.lanes.find(hash, labels, |_| ());
+                let told = Cell::new(None);
+                let found = self.lanes.find(hash, labels, |ahead| told.set(Some(ahead)));
                 debug_assert_eq!(found, Some(place), "a lane is found by its labels");
+                debug_assert_eq!(
+                    told.get(),
+                    Some(ahead(record.meters.as_slice())),
+                    "the index tells which meters a lane leads to"
+                );
             }
         }
         debug_assert_eq!(open, self.open.len(), "each open reservation has a lane");

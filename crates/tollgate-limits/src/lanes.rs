@@ -361,13 +361,21 @@ impl Lanes {
     /// Leads a lane to other meters.
     pub(crate) fn set_meters(&mut self, place: u32, meters: &[u32]) {
         let record = &self.records[place];
-        let shared = record.kind == Kind::Shared;
-        if shared {
-            // It is found by its meters.
-            let old = self.hash_of_shared(record.meters.as_slice());
+        // The index tells which meters a lane leads to, and a shared lane is found by them.
+        let hashes = match record.kind {
+            Kind::Own => {
+                let hash = self.hash_of(record.labels.as_str());
+                Some((hash, hash))
+            }
+            Kind::Shared => Some((
+                self.hash_of_shared(record.meters.as_slice()),
+                self.hash_of_shared(meters),
+            )),
+            Kind::Former | Kind::Keeper | Kind::Vacant => None,
+        };
+        if let Some((old, new)) = hashes {
             self.index.remove(old, place);
-            self.index
-                .insert(self.hash_of_shared(meters), place, ahead(meters));
+            self.index.insert(new, place, ahead(meters));
         }
         self.records[place].meters = Meters::new(meters);
     }
@@ -381,7 +389,7 @@ impl Lanes {
 }
 
 /// The first two meters of a lane.
-fn ahead(meters: &[u32]) -> Ahead {
+pub(crate) fn ahead(meters: &[u32]) -> Ahead {
     let first = meters.first().copied().unwrap_or_default();
     [first, meters.get(1).copied().unwrap_or(first)]
 }
