@@ -208,9 +208,9 @@ fn usage(scan: &Scan) -> Value {
 /// Adds what the provider's limits per minute on input and on output are charged, where the catalog knows that input from the
 /// cache is free of charge there.
 fn add_charge(value: &mut Value, usage: &Usage, provider: &Provider) {
-    let tiers = provider.tiers.iter().flat_map(|tier| &tier.limits);
+    let limits = provider.policies(None).unwrap_or_default();
     let is_free = |limit: &PolicySpec| limit.unit == Unit::InputTokens && !limit.cache_reads;
-    if provider.limits.iter().chain(tiers).any(is_free) {
+    if limits.iter().any(is_free) {
         value["itpm_cost"] = json!(usage.input - usage.cache_read);
         value["otpm_cost"] = json!(usage.output);
     }

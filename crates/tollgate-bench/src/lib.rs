@@ -11,5 +11,5 @@ mod samples;
 
 pub use allocation_counter::{AllocationInfo, measure as count_allocations};
 pub use clock::{Stopwatch, cpu, process_cpu, wall};
-pub use report::{Goal, Options, Report};
+pub use report::{Goal, Group, Report, run};
 pub use samples::{Ratio, Samples, interleave};

@@ -1,6 +1,7 @@
 //! `Report`: the figures of a bench, as a table or as one JSON object.
 
 use std::env;
+use std::process::ExitCode;
 
 use serde_json::{Map, Number, Value};
 
@@ -8,7 +9,7 @@ use crate::{Ratio, Samples, Stopwatch, machine};
 
 /// What is asked of a bench on its command line.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+struct Options {
     /// Print one JSON object on the last line.
     json: bool,
     /// Run only the groups whose name holds one of these; none: all.
@@ -33,12 +34,33 @@ pub struct Report {
     missed: Vec<String>,
 }
 
+/// What measures one group of figures.
+pub type Group = fn(&mut Report);
+
+/// Runs the groups of a bench that the arguments ask for, and reports. Wrong arguments end with code 2 and say what is right.
+#[must_use]
+pub fn run(title: &str, groups: &[(&str, Group)]) -> ExitCode {
+    let options = match Options::from_arguments() {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut report = Report::new(title, options);
+    for (name, group) in groups {
+        report.group(name, group);
+    }
+    report.finish();
+    ExitCode::SUCCESS
+}
+
 impl Options {
     /// From the program's arguments: `--json`, and names of groups. Cargo's own `--bench` is passed over.
     ///
     /// # Errors
     /// An unknown flag.
-    pub fn from_arguments() -> Result<Self, String> {
+    fn from_arguments() -> Result<Self, String> {
         let mut options = Self::default();
         for argument in env::args().skip(1) {
             match argument.as_str() {
@@ -58,8 +80,7 @@ impl Options {
 
 impl Report {
     /// Begins a report, with the machine in its first line.
-    #[must_use]
-    pub fn new(title: &str, options: Options) -> Self {
+    fn new(title: &str, options: Options) -> Self {
         let report = Self {
             options,
             started: Stopwatch::start(),
@@ -71,7 +92,7 @@ impl Report {
     }
 
     /// Runs a group of benches, if it was asked for.
-    pub fn group(&mut self, name: &str, run: impl FnOnce(&mut Self)) {
+    fn group(&mut self, name: &str, run: impl FnOnce(&mut Self)) {
         let asked = &self.options.groups;
         if asked.is_empty() || asked.iter().any(|group| name.contains(group.as_str())) {
             println!(
@@ -113,7 +134,7 @@ impl Report {
     }
 
     /// Prints what was missed and how long it took; with `--json` the object comes last.
-    pub fn finish(self) {
+    fn finish(self) {
         println!(
             "\n{} s in all; {}",
             self.started.elapsed().as_secs(),

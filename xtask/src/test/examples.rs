@@ -36,6 +36,17 @@ pub(super) fn run(root: &Path, steps: &Steps) -> Result<(), String> {
     if printed.is_empty() {
         return Err("the example `inspect` printed nothing about the fixtures".into());
     }
+    // What a limit is charged hangs on the provider's charge rules.
+    let shown = format!(
+        "run --release --example inspect -- --dialect anthropic {FIXTURES}/anthropic/message.http"
+    );
+    let printed = steps.capture(Step::cargo(&shown), LIMIT)?;
+    if !printed
+        .iter()
+        .any(|line| line.contains(r#""itpm_cost":350,"#))
+    {
+        return Err("200,000 of 200,350 tokens of input came from Anthropic's cache, and `inspect` does not say that 350 count".into());
+    }
     usage(root, steps)
 }
 

@@ -12,25 +12,18 @@ mod waiting;
 
 use std::process::ExitCode;
 
-use tollgate_bench::{Options, Report};
-
 fn main() -> ExitCode {
-    let options = match Options::from_arguments() {
-        Ok(options) => options,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
-    let mut report = Report::new("limits", options);
-    report.group("ledger", ledger::run);
-    report.group("gate", gate::run);
-    report.group("waiting", waiting::run);
-    report.group("starvation", starvation::run);
-    report.group("shares", shares::run);
-    report.group("partitions", partitions::run);
-    report.finish();
-    ExitCode::SUCCESS
+    tollgate_bench::run(
+        "limits",
+        &[
+            ("ledger", ledger::run),
+            ("gate", gate::run),
+            ("waiting", waiting::run),
+            ("starvation", starvation::run),
+            ("shares", shares::run),
+            ("partitions", partitions::run),
+        ],
+    )
 }
 
 /// Rounds of interleaved samples where a sample takes milliseconds: enough to outlast what else the machine does for a second.

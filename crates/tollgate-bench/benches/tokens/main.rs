@@ -11,22 +11,15 @@ mod usage;
 
 use std::process::ExitCode;
 
-use tollgate_bench::{Options, Report};
-
 fn main() -> ExitCode {
-    let options = match Options::from_arguments() {
-        Ok(options) => options,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
-    let mut report = Report::new("tokens", options);
-    report.group("json", json::run);
-    report.group("sse", sse::run);
-    report.group("memory", memory::run);
-    report.finish();
-    ExitCode::SUCCESS
+    tollgate_bench::run(
+        "tokens",
+        &[
+            ("json", json::run),
+            ("sse", sse::run),
+            ("memory", memory::run),
+        ],
+    )
 }
 
 /// Rounds of interleaved samples: enough to outlast what else the machine does for a second.
