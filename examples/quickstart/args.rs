@@ -23,7 +23,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) speed: u32,
     /// Seed of sizes and answers.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 4)]
     pub(crate) seed: u64,
     /// Use a real provider at this URL instead of the simulated one.
     #[arg(long, requires_all = ["dialect", "model"])]
