@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
 use tollgate_gate::Unit;
 
 use crate::{
@@ -50,8 +50,34 @@ const LATEST: i64 = 1;
 /// How long a transaction waits for that of another program.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Tries to switch to a write-ahead log while others open the file, too.
+const MOST_TRIES: u32 = 100;
+
 /// Labels whose rows are remembered; beyond that they are looked up again.
 const REMEMBERED: usize = 65_536;
+
+/// Switches to a write-ahead log; the journal mode that the file has then.
+///
+/// SQLite reads the file before it locks it for that. Of two that do so at the same time none could go on, so one of them is told at
+/// once that the file is busy, whatever the patience is. It waits until it can have the file for itself, and tries again.
+fn keep_a_log(connection: &Connection) -> rusqlite::Result<String> {
+    let mut tries = 0;
+    loop {
+        let mode =
+            connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0));
+        tries += 1;
+        match mode {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && tries < MOST_TRIES =>
+            {
+                // Whether that went well, the next try tells.
+                drop(connection.execute_batch("BEGIN EXCLUSIVE; COMMIT"));
+            }
+            mode => return mode,
+        }
+    }
+}
 
 impl File {
     /// Opens a journal or makes one.
@@ -64,9 +90,7 @@ impl File {
         let mut connection = Connection::open_with_flags(&path, flags).map_err(wrong)?;
         connection.busy_timeout(PATIENCE).map_err(wrong)?;
         let known = check(&connection, &path)?;
-        let mode: String = connection
-            .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
-            .map_err(wrong)?;
+        let mode = keep_a_log(&connection).map_err(wrong)?;
         if mode != "wal" {
             let message = format!("its disk allows no write-ahead log, only `{mode}`");
             return Err(JournalError::new(&path, Kind::open(message)));
@@ -149,6 +173,14 @@ const PRUNED_AT_ONCE: u16 = 5_000;
 
 /// Checks that a file is a journal that this version knows, or empty. Returns its schema.
 pub(crate) fn check(connection: &Connection, path: &Arc<Path>) -> Result<i64, JournalError> {
+    // All at one moment: another program may be making the file.
+    let transaction = connection
+        .unchecked_transaction()
+        .map_err(|error| JournalError::sqlite(path, &error, Kind::open))?;
+    check_within(&transaction, path)
+}
+
+fn check_within(connection: &Connection, path: &Arc<Path>) -> Result<i64, JournalError> {
     let number =
         |sql: &str| -> rusqlite::Result<i64> { connection.query_row(sql, [], |row| row.get(0)) };
     let wrong = |error| JournalError::sqlite(path, &error, Kind::open);
@@ -177,7 +209,7 @@ fn migrate(connection: &mut Connection, path: &Arc<Path>) -> Result<(), JournalE
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(wrong)?;
     // Another program may have been quicker.
-    let known = check(&transaction, path)?;
+    let known = check_within(&transaction, path)?;
     for (from, schema) in (0..).zip(SCHEMAS) {
         if from >= known {
             transaction.execute_batch(schema).map_err(wrong)?;

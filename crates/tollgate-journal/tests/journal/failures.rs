@@ -138,6 +138,23 @@ async fn what_cannot_be_written_is_kept_and_tried_again() {
 }
 
 #[test]
+fn a_file_can_be_made_by_several_at_the_same_time() {
+    const AT_ONCE: usize = 4;
+    for _ in 0..40 {
+        let folder = Folder::new();
+        let barrier = std::sync::Barrier::new(AT_ONCE);
+        std::thread::scope(|scope| {
+            for _ in 0..AT_ONCE {
+                scope.spawn(|| {
+                    barrier.wait();
+                    Journal::open(folder.journal()).unwrap();
+                });
+            }
+        });
+    }
+}
+
+#[test]
 fn two_journals_share_a_file() {
     let folder = Folder::new();
     let path = folder.journal();
