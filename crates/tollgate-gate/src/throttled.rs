@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollgate_limits::{Labels, Lesson, Unit};
+use tollgate_limits::{Binding, Labels, Lesson, Tick, Unit};
 
 use crate::{Event, Gate, permit::Held};
 
@@ -28,12 +28,22 @@ impl Gate {
                 self.tell_store(async move { store.pause(now, &labels, unit, until).await });
             }
         }
+        self.record_paused(labels, unit, (span, until), &policies);
+    }
+
+    fn record_paused(
+        &self,
+        labels: &Labels,
+        unit: Option<Unit>,
+        (span, until): (Duration, Tick),
+        policies: &[Binding],
+    ) {
         self.record(&Event::Paused {
             labels,
             unit,
             span,
             until,
-            policies: &policies,
+            policies,
         });
     }
 
@@ -60,13 +70,7 @@ impl Gate {
             }
             learned
         };
-        self.record(&Event::Paused {
-            labels,
-            unit,
-            span,
-            until,
-            policies: &policies,
-        });
+        self.record_paused(labels, unit, (span, until), &policies);
         if let Some(learned) = &learned {
             self.record(&Event::Learned { labels, learned });
         }

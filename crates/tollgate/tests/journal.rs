@@ -233,7 +233,7 @@ const JOURNAL: &str = "TOLLGATE_TEST_JOURNAL";
 
 /// The program that is killed.
 #[tokio::test]
-#[ignore = "the program that another test starts and kills"]
+#[ignore = "started and killed by another test: cargo test -p tollgate --features tower,journal --test journal after_a_kill"]
 async fn calls_until_it_is_killed() {
     let path = std::env::var_os(JOURNAL).expect("started by a test");
     let tollgate = tollgate(path.as_ref());

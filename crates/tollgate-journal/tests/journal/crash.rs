@@ -54,7 +54,7 @@ fn open(path: &Path) -> Journal {
 
 /// The program that is killed: settles calls, and prints how many are acknowledged.
 #[test]
-#[ignore = "the program that other tests start and kill"]
+#[ignore = "started and killed by another test: cargo test -p tollgate-journal --test journal a_killed_program"]
 fn settles_calls_until_it_is_killed() {
     let path = std::env::var_os(JOURNAL).expect("started by a test");
     let step: u64 = std::env::var(STEP).unwrap().parse().unwrap();
